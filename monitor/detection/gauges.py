@@ -1,0 +1,78 @@
+"""What a lane shows about itself."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from monitor.detection import watches
+from monitor.detection.counts import IntArray
+from monitor.detection.describe import witness
+from monitor.detection.tally import Layout
+from monitor.detection.witnesses import Evidence
+
+Status = Literal["candidate", "armed", "warning", "firing", "blind"]
+
+
+@dataclass(frozen=True, slots=True)
+class LaneGauges:
+    """Evidence is log10 W: 0 is the threshold, 1 the cap, -inf none. Rates are events per
+    1,000 interactions: in the reference, and over the last two blocks of about 20 expected
+    refusals."""
+
+    status: Status
+    refused_evidence: float
+    answered_evidence: float
+    frozen_refused_evidence: float
+    frozen_answered_evidence: float
+    degenerate_evidence: float
+    refused_before: float
+    refused_now: float
+    answered_before: float
+    answered_now: float
+    degenerate_before: float
+    degenerate_now: float
+    reference_n: int
+    armed_for: float | None
+    budget_spent: float
+    """Sum of s of `Unalignment` so far: bound of the probability of a false page."""
+
+
+def gauges(
+    layout: Layout,
+    status: Status,
+    *,
+    evidence: Evidence,
+    degenerate_evidence: float,
+    before: IntArray,
+    now: IntArray,
+    armed_for: float | None,
+    budget_spent: float,
+) -> LaneGauges:
+    """From evidence in nats and counts by `layout`: of the reference, and of late."""
+    refused, answered, degenerate = (
+        witness(layout, count, before, now)
+        for count in (watches.refused, watches.risky_answers, watches.degenerate)
+    )
+    return LaneGauges(
+        status=status,
+        refused_evidence=_log10(float(evidence.refused)),
+        answered_evidence=_log10(float(evidence.answered)),
+        frozen_refused_evidence=_log10(float(evidence.frozen_refused)),
+        frozen_answered_evidence=_log10(float(evidence.frozen_answered)),
+        degenerate_evidence=_log10(degenerate_evidence),
+        refused_before=refused.before,
+        refused_now=refused.after,
+        answered_before=answered.before,
+        answered_now=answered.after,
+        degenerate_before=degenerate.before,
+        degenerate_now=degenerate.after,
+        reference_n=layout.n(before),
+        armed_for=armed_for,
+        budget_spent=budget_spent,
+    )
+
+
+def _log10(nats: float) -> float:
+    return nats / math.log(10.0)

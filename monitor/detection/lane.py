@@ -1,0 +1,362 @@
+"""A lane: one artifact of one deployment, and everything detection knows about it."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import numpy as np
+
+from monitor.detection import describe, unalignment
+from monitor.detection.arming import armed_for
+from monitor.detection.baseline import Baseline
+from monitor.detection.budget import Budget
+from monitor.detection.counts import EpochCounts, IntArray
+from monitor.detection.divergence import DivergenceWatch
+from monitor.detection.finding import Event, Finding, Severity
+from monitor.detection.gauges import LaneGauges, Status, gauges
+from monitor.detection.group_watch import GroupWatch
+from monitor.detection.incident import Incident
+from monitor.detection.learning import ARMED_K
+from monitor.detection.recent import Recent
+from monitor.detection.tally import Layout
+from monitor.detection.unalignment import Unalignment
+from monitor.detection.watches import DEGENERATE_OUTPUT, RULES, Watches
+from monitor.detection.witnesses import TwoWitnesses, rates
+from monitor.records import GROUPS
+
+STATE_VERSION: Final = 1
+
+
+class Lane:
+    """Detection on one lane, epoch by epoch.
+
+    *Pages* (`Unalignment`, `DegenerateOutput`): while one is open the reference is rolled back
+    to the change time and absorbs nothing. *Single counts and groups* (`TrafficShift`,
+    `RiskyAnswers`, `OverRefusal`, `FilterChange`, `HazardSpike`) inform, and the reference
+    goes on learning. A page supersedes their open alarms, and while it lasts they are not
+    watched: their counts are what the page is about. `ReferenceDivergence` asks for a new
+    approval when the reference has learned too much.
+    """
+
+    def __init__(self, baseline: Baseline, budget: Budget, *, artifact: str) -> None:
+        self.artifact = artifact
+        self._budget = budget
+        self._adopt(baseline)
+
+    @classmethod
+    def begin(cls, baseline: Baseline, budget: Budget, *, artifact: str) -> Lane:
+        """A lane without evidence whose reference is the approved baseline."""
+        return cls(baseline, budget, artifact=artifact)
+
+    def _adopt(self, baseline: Baseline) -> None:
+        self._baseline = baseline
+        self._layout = layout = Layout(groups=len(GROUPS), bins=baseline.bins)
+        self._reference = layout.vector(baseline.counts)
+        self._unalignment = Unalignment(TwoWitnesses(baseline.witnesses, baseline.d1), layout)
+        self._watches = Watches(layout, baseline.d1)
+        self._groups = GroupWatch(layout, baseline.counts.volume, baseline.d1)
+        self._divergence = DivergenceWatch(layout, baseline.counts)
+        self._recent = Recent()
+        self._spent = 0.0
+        self._armed_for = baseline.armed_for
+
+    # What it is
+
+    @property
+    def baseline(self) -> Baseline:
+        return self._baseline
+
+    @property
+    def status(self) -> Status:
+        if self._baseline.blind:
+            return "blind"
+        if self._page_open:
+            return "firing"
+        if self._provisional:
+            return "candidate"
+        return "warning" if self._unalignment.warning else "armed"
+
+    @property
+    def open_alerts(self) -> tuple[str, ...]:
+        """Names of the alerts that are open."""
+        return tuple(dict.fromkeys(incident.alert for incident in self._incidents()))
+
+    @property
+    def _page_open(self) -> bool:
+        return self._unalignment.incident is not None or self._watches.page_open
+
+    @property
+    def _provisional(self) -> bool:
+        """Not approved, or not enough of a reference to find a loss to a fifth."""
+        armed = self._armed_for is not None and self._armed_for >= ARMED_K
+        return self._baseline.state == "candidate" or not armed
+
+    @property
+    def _never_pages(self) -> bool:
+        return self._provisional or self._baseline.blind or self._baseline.output_only
+
+    def _incidents(self) -> list[Incident]:
+        every = [
+            self._unalignment.incident,
+            *self._watches.incidents,
+            *self._groups.incidents,
+            self._divergence.incident,
+        ]
+        return [incident for incident in every if incident is not None]
+
+    def gauges(self) -> LaneGauges:
+        layout = self._layout
+        return gauges(
+            layout,
+            self.status,
+            evidence=self._unalignment.witnesses.evidence(),
+            degenerate_evidence=float(self._watches.log_evidence()[DEGENERATE_OUTPUT]),
+            before=self._reference,
+            now=self._recent.counts(layout.size),
+            armed_for=self._armed_for,
+            budget_spent=self._spent,
+        )
+
+    # One epoch
+
+    def close_epoch(self, counts: EpochCounts, *, start: float, end: float) -> list[Finding]:
+        """Take in the counts of one epoch from `start` to `end`, seconds of event time.
+
+        An epoch without any counts changes nothing.
+        """
+        live = self._layout.vector(counts)
+        if not live.any():
+            return []
+        refused_rate = self._refused_rate()
+        self._recent.update(counts, live, start=start, refused_rate=refused_rate)
+        if self._provisional:
+            self._arm()
+        self._detect(counts, live, start=start, end=end)
+        for incident in self._incidents():
+            incident.count(self._groups.only(incident.group, live) if incident.group else live)
+        if not self._page_open:
+            self._reference = self._reference + live
+        return [
+            *self._close(live, refused_rate, end),
+            *self._open(live, refused_rate, end),
+            *self._update(end),
+        ]
+
+    def _detect(self, counts: EpochCounts, live: IntArray, *, start: float, end: float) -> None:
+        spend = self._spend(unalignment.ALERT, counts)
+        self._spent += spend
+        witnesses = self._unalignment.update(
+            self._layout, self._reference, live, spend, start=start, end=end
+        )
+        self._watches.update(
+            self._reference,
+            live,
+            witnesses,
+            [self._spend(rule.alert, counts) for rule in RULES],
+            page_open=self._page_open,
+            start=start,
+            end=end,
+        )
+        if not self._page_open:
+            self._groups.update(
+                self._reference, live, self._spend("HazardSpike", counts), start=start, end=end
+            )
+
+    def _spend(self, alert: str, counts: EpochCounts) -> float:
+        n = counts.n + counts.blocked if alert == "FilterChange" else counts.n
+        return self._budget.spend(
+            alert, n, rate=self._baseline.rate, deployment_n=counts.deployment_n
+        )
+
+    def _refused_rate(self) -> float:
+        return float(rates(self._layout.witnesses(self._reference)).refused)
+
+    def _arm(self) -> None:
+        """Healthy traffic since the approval counts towards what the lane is armed for."""
+        spend = self._budget.spend_per_interaction(unalignment.ALERT, rate=self._baseline.rate)
+        self._armed_for = armed_for(
+            self._layout.witnesses(self._reference),
+            d1=self._baseline.d1,
+            spend_per_interaction=spend,
+        )
+
+    # Opening
+
+    def _open(self, live: IntArray, refused_rate: float, end: float) -> list[Finding]:
+        expected = self._layout.n(live) * refused_rate
+        due = self._watches.due(self._unalignment.silent, expected)
+        findings = [*self._open_degenerate(due, end), *self._open_unalignment(end)]
+        if self._page_open:
+            return findings
+        opened = [self._open_watch(row, RULES[row].severity, end) for row in due]
+        opened += [self._groups.open(g, self._reference, end) for g in self._groups.due()]
+        opened += self._divergence.open(self._reference, start=self._baseline.last, at=end)
+        return [*findings, *(self._say(incident, "open", end) for incident in opened)]
+
+    def _open_degenerate(self, due: list[int], end: float) -> list[Finding]:
+        if DEGENERATE_OUTPUT not in due:
+            return []
+        superseded = self._supersede(end)
+        incident = self._open_watch(
+            DEGENERATE_OUTPUT, "ticket" if self._never_pages else "page", end
+        )
+        self._reference = incident.before
+        return [*superseded, self._say(incident, "open", end)]
+
+    def _open_watch(self, row: int, severity: Severity, end: float) -> Incident:
+        change = self._watches.change.estimate(row)
+        before = self._before(change.counts)
+        incident = self._watches.open(row, severity, change, before=before, at=end)
+        if self._baseline.output_only and incident.alert == "TrafficShift":
+            # Without prompts nobody can tell fewer risky prompts from fewer refusals.
+            incident.severity, incident.attribution = "ticket", "undecided"
+        return incident
+
+    def _open_unalignment(self, end: float) -> list[Finding]:
+        if self._baseline.output_only or not self._unalignment.due:
+            return []
+        change = self._unalignment.change.estimate()
+        before = self._before(change.counts)
+        if not unalignment.is_plausible(self._layout, before, change, self._recent):
+            return []
+        superseded = self._supersede(end)
+        incident = self._unalignment.open(
+            self._layout, change, before=before, at=end, page=not self._never_pages
+        )
+        self._reference = before
+        describe.examine(incident, self._layout, self._baseline, self._recent)
+        return [*superseded, self._say(incident, "open", end)]
+
+    def _before(self, since: IntArray) -> IntArray:
+        """Reference at tau. A page that is open already has rolled it back."""
+        return self._reference if self._page_open else self._reference - since
+
+    def _supersede(self, end: float) -> list[Finding]:
+        """Alarms on single counts and groups are part of the page's story from now on."""
+        ended = [
+            *(i for i in self._watches.incidents if i is not None and i.severity != "page"),
+            *(i for i in self._groups.incidents if i is not None),
+        ]
+        findings = [self._say(incident, "resolve", end, "superseded") for incident in ended]
+        self._watches.drop_single_counts()
+        self._groups.reset()
+        return findings
+
+    # Updating
+
+    def _update(self, end: float) -> list[Finding]:
+        """Say what became known about an open `Unalignment`: an escalation at once, the rest
+        when the records since tau have doubled since the last word."""
+        incident = self._unalignment.incident
+        if incident is None or incident.opened == end:
+            return []
+        known = incident.known
+        if not self._never_pages and self._unalignment.escalates:
+            incident.severity, incident.notes = "page", ()
+        elif not incident.may_update:
+            return []
+        describe.examine(incident, self._layout, self._baseline, self._recent)
+        if incident.known == known:
+            return []
+        incident.updated()
+        return [self._say(incident, "update", end)]
+
+    # Resolving
+
+    def _close(self, live: IntArray, refused_rate: float, end: float) -> list[Finding]:
+        over = list(self._watches.returned(self._reference, live, refused_rate))
+        over += self._groups.recovered(live, refused_rate)
+        if self._unalignment.has_recovered(self._layout, live):
+            over += [i for i in [self._unalignment.incident] if i is not None]
+        if self._divergence.is_over(self._reference):
+            over += [i for i in [self._divergence.incident] if i is not None]
+        return self._end(over, end, "recovered")
+
+    def resolve(self, alert: str, at: float, how: str) -> list[Finding]:
+        """End the open incidents of `alert`: ``operator``, or ``approved`` with a baseline.
+
+        Evidence starts from nothing, against the reference at the change time. If the model
+        is still changed, a new incident opens; approving a new baseline ends it for good.
+        """
+        return self._end([i for i in self._incidents() if i.alert == alert], at, how)
+
+    def _end(self, incidents: list[Incident], at: float, how: str) -> list[Finding]:
+        findings = [self._say(incident, "resolve", at, how) for incident in incidents]
+        paged = self._page_open
+        for incident in incidents:
+            self._unalignment.close(incident)
+            self._watches.close(incident)
+            self._groups.close(incident)
+            self._divergence.close(incident)
+        if paged and not self._page_open:
+            # What was gathered on a changed model says nothing about the restored one.
+            self._unalignment.reset()
+            self._watches.reset()
+            self._groups.reset()
+        return findings
+
+    def rebase(self, baseline: Baseline) -> None:
+        """Adopt a newly approved baseline, without evidence. If it is the same baseline that
+        the lane runs on, its running reference and its evidence stay."""
+        if baseline.id == self._baseline.id:
+            self._baseline = baseline
+        else:
+            self._adopt(baseline)
+
+    def _say(self, incident: Incident, event: Event, at: float, resolution: str = "") -> Finding:
+        return describe.finding(
+            incident,
+            event,
+            at,
+            layout=self._layout,
+            budget=self._budget,
+            recent=self._recent,
+            provisional=self._provisional,
+            resolution=resolution,
+        )
+
+    # State
+
+    def to_state(self) -> dict[str, Any]:
+        """Primitives and lists that survive MessagePack bit for bit."""
+        return {
+            "version": STATE_VERSION,
+            "baseline": self._baseline.id,
+            "artifact": self.artifact,
+            "reference": self._reference.tolist(),
+            "unalignment": self._unalignment.to_state(),
+            "watches": self._watches.to_state(),
+            "groups": self._groups.to_state(),
+            "divergence": self._divergence.to_state(),
+            "recent": self._recent.to_state(),
+            "spent": self._spent,
+            "armed_for": self._armed_for,
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], baseline: Baseline, budget: Budget) -> Lane:
+        """The lane that `to_state` described.
+
+        Raises:
+            ValueError: the state is of another version or belongs to another baseline.
+        """
+        if state["version"] != STATE_VERSION:
+            raise ValueError(
+                f"lane state: version {state['version']} cannot be read by this release, which "
+                f"writes {STATE_VERSION}; run the release that wrote it, or use a fresh store"
+            )
+        if state["baseline"] != baseline.id:
+            raise ValueError(
+                f"lane state: belongs to baseline {state['baseline']}, not {baseline.id}; "
+                "import that baseline"
+            )
+        lane = cls(baseline, budget, artifact=state["artifact"])
+        lane._reference = np.array(state["reference"], dtype=np.int64)
+        lane._unalignment.restore(state["unalignment"])
+        lane._watches.restore(state["watches"])
+        lane._groups.restore(state["groups"])
+        lane._divergence.restore(state["divergence"])
+        lane._recent = Recent.from_state(state["recent"])
+        lane._spent = state["spent"]
+        lane._armed_for = state["armed_for"]
+        return lane
