@@ -16,7 +16,8 @@ _CHUNK: Final = 256 * 1024
 
 class StdinSource:
     """Reads a pipe to its end. A pipe cannot be read twice: offsets go on where the store stopped,
-    and what an earlier process had read without committing is gone.
+    and what an earlier process had read without committing is gone. Within one process the last
+    batch is kept until the next one, so that it can be done again.
 
     Args:
         max_record_bytes: longer lines are rejected as ``too_large``.
@@ -30,6 +31,9 @@ class StdinSource:
         self._descriptor = descriptor
         self._lines = LineSplitter(max_record_bytes)
         self._next = 0
+        self._last = RawBatch()
+        self._last_start = 0
+        self._again = False
         self._started = False
         self._ended = False
         self._paused = False
@@ -41,16 +45,17 @@ class StdinSource:
 
     @property
     def exhausted(self) -> bool:
-        return self._ended and self._at_end
+        return self._ended and self._at_end and not self._again
 
     def start(self, positions: Mapping[int, Position]) -> None:
         """Number the lines from the stored position on.
 
         Raises:
-            SourceError: records that were handed out are asked for again.
+            SourceError: records from before the last batch are asked for again.
         """
         stored = positions.get(0, Position(0)).next
-        if self._started and stored != self._next:
+        self._again = self._started and bool(self._last.positions) and stored == self._last_start
+        if self._started and stored != self._next and not self._again:
             raise SourceError(
                 f"stdin: cannot go back from line {self._next} to line {stored}; "
                 "write the input to a file and use --source FILE"
@@ -62,6 +67,10 @@ class StdinSource:
         if self._paused:
             time.sleep(timeout)
             return RawBatch()
+        if self._again:
+            self._again = False
+            self._next = self._last.positions[0].next
+            return self._last
         batch = LineBatch(self._next, max_records, self._max_record_bytes)
         deadline = time.monotonic() + timeout
         self._at_end = False
@@ -79,8 +88,9 @@ class StdinSource:
                 batch.add(unfinished)
         if not batch.moved:
             return RawBatch()
-        self._next = batch.next
-        return RawBatch(batch.records, batch.rejected, {0: Position(batch.next)})
+        self._last_start, self._next = self._next, batch.next
+        self._last = RawBatch(batch.records, batch.rejected, {0: Position(batch.next)})
+        return self._last
 
     def _read(self, wait: float) -> bool:
         """Read what is there within `wait` seconds; whether there was anything."""

@@ -178,8 +178,8 @@ class Commit:
     window_rows: Mapping[str, bytes] = field(default_factory=dict)
     """Rows appended to a deployment's learning window."""
     windows_closed: Sequence[str] = ()
-    """Deployments whose learning window is over; its rows are dropped, `window_rows` of the
-    same commit too."""
+    """Deployments whose learning window is over; its rows are dropped. `window_rows` of the same
+    commit are the first of the next window."""
     baselines: Sequence[BaselineRow] = ()
     alerts: Sequence[AlertRow] = ()
     outbox: Sequence[OutboxEntry] = ()

@@ -115,10 +115,10 @@ def _add_ledger(connection: sa.Connection, entries: Sequence[LedgerEntry]) -> No
 
 def _write_windows(connection: sa.Connection, commit: Commit) -> None:
     table = schema.windows
-    _insert(connection, table, _pairs("deployment", "body", commit.window_rows))
     if commit.windows_closed:
         closed = table.c.deployment.in_(commit.windows_closed)
         connection.execute(sa.delete(table).where(closed))
+    _insert(connection, table, _pairs("deployment", "body", commit.window_rows))
 
 
 def _prune(connection: sa.Connection, retention: Retention) -> None:

@@ -183,7 +183,9 @@ class StoreContract:
             rows = {"d": str(number).encode(), "e": b"e"}
             store.commit(Commit(window_rows=rows), now=1.0)
         assert store.window("d") == [str(number).encode() for number in range(12)]
-        store.commit(Commit(window_rows={"d": b"last"}, windows_closed=["d"]), now=1.0)
+        store.commit(Commit(window_rows={"d": b"next"}, windows_closed=["d"]), now=1.0)
+        assert store.window("d") == [b"next"]
+        store.commit(Commit(windows_closed=["d"]), now=1.0)
         assert store.window("d") == []
         assert len(store.window("e")) == 12
 
