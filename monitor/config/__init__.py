@@ -1,0 +1,60 @@
+"""Configuration: a YAML file, BACKSLIDE_* variables and flags, checked before anything runs."""
+
+from monitor.config.exclude import ExcludeRule, Matcher
+from monitor.config.load import FILE_VARIABLE, Flag, load
+from monitor.config.models import (
+    Alerts,
+    Artifacts,
+    Baseline,
+    Breaker,
+    Classifier,
+    Config,
+    Detection,
+    Kafka,
+    Links,
+    Log,
+    LogChannel,
+    PagerDuty,
+    Pipeline,
+    Privacy,
+    Source,
+    Store,
+    StoreRetention,
+    Telemetry,
+    Webhook,
+)
+from monitor.config.problems import ConfigError, Problem
+from monitor.config.values import Window, format_duration, parse_duration, parse_window
+
+__all__ = [
+    "FILE_VARIABLE",
+    "Alerts",
+    "Artifacts",
+    "Baseline",
+    "Breaker",
+    "Classifier",
+    "Config",
+    "ConfigError",
+    "Detection",
+    "ExcludeRule",
+    "Flag",
+    "Kafka",
+    "Links",
+    "Log",
+    "LogChannel",
+    "Matcher",
+    "PagerDuty",
+    "Pipeline",
+    "Privacy",
+    "Problem",
+    "Source",
+    "Store",
+    "StoreRetention",
+    "Telemetry",
+    "Webhook",
+    "Window",
+    "format_duration",
+    "load",
+    "parse_duration",
+    "parse_window",
+]
