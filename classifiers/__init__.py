@@ -1,0 +1,7 @@
+"""Classifiers: text in, verdicts out. No input or output but the loading of weights."""
+
+from classifiers.base import Classifier
+from classifiers.linear import LinearClassifier
+from classifiers.weights import WeightsError, versions
+
+__all__ = ["Classifier", "LinearClassifier", "WeightsError", "versions"]

@@ -1,0 +1,1 @@
+"""Training of the shipped weights from labelled data: ``python -m classifiers.training``."""
