@@ -1,0 +1,61 @@
+"""Conditions of the pipeline itself that become tickets; no statistics in here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from monitor.detection import Event, Finding
+
+BLIND_BELOW: Final = 0.5
+SEEING_FROM: Final = 0.6
+"""Judged shares at which ``Blind`` opens and resolves; apart, so that it does not flap."""
+
+BROKEN_CALM: Final = 0.2
+"""Part of the breaker's share below which ``IngestBroken`` resolves."""
+
+
+def _condition(alert: str, event: Event, at: float, notes: tuple[str, ...] = ()) -> Finding:
+    return Finding(
+        alert=alert,
+        event=event,
+        severity="ticket",
+        at=at,
+        family="pipeline",
+        notes=notes,
+        resolution="recovered" if event == "resolve" else "",
+    )
+
+
+def unapproved(at: float) -> Finding:
+    """An artifact answers that neither an approved baseline nor an event names."""
+    return _condition("UnapprovedArtifact", "open", at)
+
+
+def blind(at: float, note: str) -> Finding:
+    """The classifier cannot see this model's refusals (``no_refusals``) or cannot judge most
+    of its traffic (``low_coverage``)."""
+    return _condition("Blind", "open", at, (note,))
+
+
+def coverage_change(raised: set[str], unjudged: float, at: float) -> Finding | None:
+    """``Blind`` by the share of one block of records that could not be judged."""
+    return _two_levels(
+        "Blind", raised, 1.0 - BLIND_BELOW, 1.0 - SEEING_FROM, unjudged, at, "low_coverage"
+    )
+
+
+def ingest_change(raised: set[str], rejected: float, limit: float, at: float) -> Finding | None:
+    """``IngestBroken`` by the share of one block of records that was rejected."""
+    return _two_levels("IngestBroken", raised, limit, limit * BROKEN_CALM, rejected, at, "rejected")
+
+
+def _two_levels(
+    alert: str, raised: set[str], opens: float, closes: float, share: float, at: float, note: str
+) -> Finding | None:
+    if alert not in raised and share > opens:
+        raised.add(alert)
+        return _condition(alert, "open", at, (note,))
+    if alert in raised and share <= closes:
+        raised.discard(alert)
+        return _condition(alert, "resolve", at, (note,))
+    return None

@@ -1,0 +1,325 @@
+"""The detect step: verdicts in; counts, findings and changed state out.
+
+A function of the verdicts and their order: batch sizes, restarts and the wall clock leave no
+trace in what comes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.detection import Baseline, Budget, EmptyWindowError, learn
+from monitor.pipeline.classify import Classified
+from monitor.pipeline.conditions import blind, coverage_change, ingest_change
+from monitor.pipeline.deployment import BlockShare, Deployment
+from monitor.pipeline.detected import Detected
+from monitor.pipeline.event_time import EventTimes, ReadClock, resolve
+from monitor.pipeline.learning import Learning, WindowRule
+from monitor.pipeline.watch import Live, close_epoch, count_window, watch
+from monitor.records import Outcome, VerdictBatch
+from monitor.store.base import ModelEventRow
+
+MAX_DEPLOYMENTS: Final = 1_000
+OTHER_DEPLOYMENT: Final = "other"
+ARM_FOR: Final = 0.2
+"""A default window ends once losses to this share of refusals would be found."""
+
+IntArray = NDArray[np.int64]
+FloatArray = NDArray[np.float64]
+
+
+class DetectStep:
+    """Owns the state of every deployment; one instance per store."""
+
+    def __init__(
+        self,
+        *,
+        budget: Budget,
+        rule: WindowRule,
+        auto_approve: bool,
+        seen: Callable[[str, int, Sequence[int]], set[int]],
+        breaker_records: int,
+        breaker_share: float,
+        approved: frozenset[str] = frozenset(),
+        tau: float | None = None,
+    ) -> None:
+        self.budget = budget
+        self.rule = rule
+        self.auto_approve = auto_approve
+        self.seen = seen
+        self.breaker_records = breaker_records
+        self.breaker_share = breaker_share
+        self.tau = tau
+        self.approved = approved
+        """Artifacts that the configuration names."""
+        self.deployments: dict[str, Deployment] = {}
+        self.clocks: dict[str, ReadClock] = {}
+        self.known_artifacts: set[tuple[str, str]] = set()
+        """(deployment, artifact) named by an approved baseline or by an event."""
+
+    def restore(
+        self,
+        states: Mapping[str, bytes],
+        *,
+        clocks: Mapping[str, ReadClock],
+        baselines: Mapping[str, Baseline],
+        events: Iterable[ModelEventRow],
+        window: Callable[[str], Sequence[bytes]],
+    ) -> None:
+        """Replace all state by what a store holds."""
+        self.clocks = dict(clocks)
+        self.deployments = {
+            name: Deployment.decode(
+                data, baselines=baselines, budget=self.budget, rule=self.rule, rows=window
+            )
+            for name, data in states.items()
+        }
+        self.known_artifacts = {(event.deployment, event.artifact) for event in events}
+        for baseline in baselines.values():
+            if baseline.state == "approved":
+                self.know(baseline)
+
+    def know(self, baseline: Baseline) -> None:
+        """The artifacts of an approved baseline are no strangers."""
+        self.known_artifacts |= {(baseline.deployment, a) for a in baseline.artifacts}
+
+    def knows(self, deployment: str, artifact: str) -> bool:
+        """Whether somebody approved or announced `artifact`."""
+        return artifact in self.approved or (deployment, artifact) in self.known_artifacts
+
+    def run(self, source: str, classified: Classified) -> Detected:
+        """Count the verdicts of one poll; close every epoch that is over."""
+        out = Detected()
+        batch = classified.batch
+        self._admit_all(classified)
+        if len(batch):
+            known = ~np.isnan(batch.ingest)
+            low = self.clocks.setdefault(source, ReadClock()).ingest(batch.timestamps)
+            ingest = np.where(known, batch.ingest, low)
+            for deployment, rows in self._by_deployment(batch.deployments, out):
+                times = resolve(
+                    batch.timestamps[rows], ingest[rows], known[rows], deployment.watermark
+                )
+                self._advance(deployment, batch, rows, times, classified.order[rows], out)
+        self._watch_ingest(classified, out)
+        out.raised.sort(key=lambda raised: (raised.place, raised.deployment))
+        return out
+
+    def close_epochs(self) -> Detected:
+        """Close every open epoch: the end of a file, or an idle source."""
+        out = Detected()
+        for name, deployment in sorted(self.deployments.items()):
+            if any(slot.tally.records for slot in deployment.slots.values()):
+                out.touched.add(name)
+                close_epoch(deployment, 0, out)
+        return out
+
+    def _admit_all(self, classified: Classified) -> None:
+        """Give places to new deployments in the order read, rejected records included."""
+        places = zip(classified.order.tolist(), classified.batch.deployments, strict=True)
+        first = {name: place for place, name in reversed(list(places))}
+        for place, name in classified.rejected:
+            first[name] = min(place, first.get(name, place))
+        for name in sorted(first, key=lambda name: first[name]):
+            self._admit(name)
+
+    def _by_deployment(
+        self, names: Sequence[str], out: Detected
+    ) -> Iterable[tuple[Deployment, IntArray]]:
+        rows: dict[str, list[int]] = {}
+        for i, name in enumerate(names):
+            known = name if self._admit(name) else OTHER_DEPLOYMENT
+            if known is not name:
+                out.totals["deployment_overflow", ""] += 1
+            rows.setdefault(known, []).append(i)
+        for name, indices in rows.items():
+            yield self.deployments[name], np.array(indices, dtype=np.int64)
+
+    def _admit(self, name: str) -> bool:
+        """Whether `name` has a place of its own, made for it if there is one left."""
+        if name in self.deployments:
+            return True
+        full = len(self.deployments) >= MAX_DEPLOYMENTS
+        admitted = OTHER_DEPLOYMENT if full else name
+        if admitted not in self.deployments:
+            deployment = Deployment(admitted, BlockShare(self.breaker_records))
+            deployment.learning = Learning(self.rule)
+            self.deployments[admitted] = deployment
+        return not full
+
+    def _advance(
+        self,
+        deployment: Deployment,
+        batch: VerdictBatch,
+        rows: IntArray,
+        times: EventTimes,
+        places: IntArray,
+        out: Detected,
+    ) -> None:
+        out.touched.add(deployment.name)
+        out.totals["late", ""] += times.late
+        out.totals["clock_skew", ""] += times.skewed
+        self._count_outcomes(deployment, batch, rows, out)
+        start = 0
+        while deployment.learning is not None and start < len(rows):
+            start = self._learn(deployment, batch, rows, times, places, start, out)
+        if start < len(rows):
+            self._watch_coverage(deployment, batch, rows, times, places, start, len(rows), out)
+            live = Live(batch, rows[start:], times.at[start:], times.epochs[start:], places[start:])
+            watch(deployment, live, self.budget, self.knows, self.seen, out)
+        out.marks[deployment.name] = (deployment.watermark, places, times.watermark)
+        deployment.watermark = float(times.watermark[-1])
+
+    def _count_outcomes(
+        self,
+        deployment: Deployment,
+        batch: VerdictBatch,
+        rows: IntArray,
+        out: Detected,
+    ) -> None:
+        outcome = batch.outcome[rows]
+        unjudged = outcome == Outcome.UNJUDGED
+        deployment.consumed += len(rows)
+        deployment.unjudged += int(unjudged.sum())
+        deployment.judged += int((~unjudged & (outcome != Outcome.BLOCKED)).sum())
+        for code, n in enumerate(np.bincount(outcome, minlength=len(Outcome)).tolist()):
+            if n:
+                out.totals["outcome", f"{deployment.name}|{Outcome(code).label}"] += n
+        for i in rows[unjudged]:
+            out.totals["unjudged", batch.reasons[i]] += 1
+
+    def _watch_coverage(
+        self,
+        deployment: Deployment,
+        batch: VerdictBatch,
+        rows: IntArray,
+        times: EventTimes,
+        places: IntArray,
+        start: int,
+        stop: int,
+        out: Detected,
+    ) -> None:
+        """``Blind`` while most of the records cannot be judged."""
+        unjudged = batch.outcome[rows[start:stop]] == Outcome.UNJUDGED
+        for last, share in deployment.coverage.feed(unjudged):
+            if deployment.cannot_see_refusals:
+                continue
+            at = float(times.watermark[start + last])
+            change = coverage_change(deployment.raised, share, at)
+            if change is not None:
+                n = deployment.coverage.size
+                dark = round(share * n)
+                place = int(places[start + last])
+                out.found(deployment, "", place, [change], judged=n - dark, unjudged=dark)
+
+    def _learn(
+        self,
+        deployment: Deployment,
+        batch: VerdictBatch,
+        rows: IntArray,
+        times: EventTimes,
+        places: IntArray,
+        start: int,
+        out: Detected,
+    ) -> int:
+        """Add to the learning window; returns the first row that is no longer part of it."""
+        learning = deployment.learning
+        if learning is None:
+            return start
+        take, end = learning.room(times.watermark[start:])
+        stop = start + take
+        learning.append(batch, rows[start:stop], times.at[start:stop])
+        self._watch_coverage(deployment, batch, rows, times, places, start, stop, out)
+        out.window_rows[deployment.name] = (
+            out.window_rows.get(deployment.name, b"") + learning.take_new()
+        )
+        if end is not None or learning.due:
+            last = start + (max(take - 1, 0) if end is None else end)
+            at, place = float(times.watermark[last]), int(places[last])
+            self._graduate(deployment, learning, batch.classifier, end is not None, at, place, out)
+        return stop
+
+    def _graduate(
+        self,
+        deployment: Deployment,
+        learning: Learning,
+        classifier: str,
+        over: bool,
+        at: float,
+        place: int,
+        out: Detected,
+    ) -> None:
+        """Make a baseline of the window if it is over, or already good enough."""
+        window, artifact, artifacts = learning.window()
+        try:
+            baseline = learn(
+                window,
+                deployment=deployment.name,
+                artifact=artifact,
+                artifacts=artifacts,
+                classifier=classifier,
+                budget=self.budget,
+                tau=self.tau,
+            )
+        except EmptyWindowError:
+            if over:
+                deployment.learning = Learning(self.rule)
+                out.window_rows.pop(deployment.name, None)
+                out.windows_closed.append(deployment.name)
+                self._cannot_see(deployment, at, place, out)
+            else:
+                learning.postpone()
+            return
+        if over or (baseline.armed_for is not None and baseline.armed_for >= ARM_FOR):
+            count_window(baseline, window, out)
+            self._install(deployment, baseline, at, place, out)
+        else:
+            learning.postpone()
+
+    def _install(
+        self, deployment: Deployment, baseline: Baseline, at: float, place: int, out: Detected
+    ) -> None:
+        """Put the first baseline of a deployment in force."""
+        if self.auto_approve:
+            reason = "first baseline of this deployment, approved automatically"
+            baseline = baseline.with_approval(by="auto", at=at, reason=reason)
+            self.know(baseline)
+        deployment.baseline = baseline
+        deployment.learning = None
+        deployment.slot(baseline.artifact, at, self.budget)
+        out.learned.append(baseline)
+        out.window_rows.pop(deployment.name, None)
+        out.windows_closed.append(deployment.name)
+        if baseline.blind:
+            self._cannot_see(deployment, at, place, out)
+
+    def _cannot_see(self, deployment: Deployment, at: float, place: int, out: Detected) -> None:
+        if "Blind" not in deployment.raised:
+            deployment.raised.add("Blind")
+            out.found(deployment, "", place, [blind(at, "no_refusals")])
+
+    def _watch_ingest(self, classified: Classified, out: Detected) -> None:
+        """``IngestBroken`` for a deployment most of whose records are rejected."""
+        flags: dict[str, list[tuple[int, bool]]] = {}
+        names = classified.batch.deployments
+        for place, name in zip(classified.order.tolist(), names, strict=True):
+            flags.setdefault(name, []).append((place, False))
+        for place, name in classified.rejected:
+            flags.setdefault(name, []).append((place, True))
+        for name, marks in flags.items():
+            admitted = name if self._admit(name) else OTHER_DEPLOYMENT
+            deployment = self.deployments[admitted]
+            out.touched.add(admitted)
+            marks.sort()
+            rejected = np.array([bad for _, bad in marks], dtype=np.bool_)
+            for last, share in deployment.breaker.feed(rejected):
+                at = max(out.watermark(deployment, marks[last][0]), 0.0)
+                change = ingest_change(deployment.raised, share, self.breaker_share, at)
+                if change is not None:
+                    n = deployment.breaker.size
+                    bad = round(share * n)
+                    out.found(deployment, "", marks[last][0], [change], rejected=bad, read=n)

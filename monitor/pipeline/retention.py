@@ -1,0 +1,47 @@
+"""What may go: rows older than anything still needed, pruned with the batch that ages them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from monitor.pipeline.deployment import Deployment
+from monitor.store.base import Retention
+
+DAY_SECONDS = 86_400.0
+HOUR_SECONDS = 3_600.0
+
+
+@dataclass(slots=True)
+class RetentionRule:
+    """Ages in seconds; `outbox` by the wall clock, the others by event time of the deployment."""
+
+    ledger: float
+    seen: float
+    alerts: float
+    outbox: float
+    _hours: dict[str, int]
+
+    @classmethod
+    def of(cls, *, ledger: float, seen: float, alerts: float, outbox: float) -> RetentionRule:
+        return cls(ledger, seen, alerts, outbox, {})
+
+    def due(
+        self, deployments: Mapping[str, Deployment], touched: Collection[str], now: float
+    ) -> Retention | None:
+        """What to prune for the deployments whose event time has reached another hour."""
+        ledger: dict[str, int] = {}
+        seen: dict[str, int] = {}
+        alerts: dict[str, float] = {}
+        for name in touched:
+            mark = deployments[name].watermark
+            if not math.isfinite(mark) or self._hours.get(name) == mark // HOUR_SECONDS:
+                continue
+            self._hours[name] = int(mark // HOUR_SECONDS)
+            ledger[name] = int((mark - self.ledger) // 60)
+            seen[name] = int((mark - self.seen) // DAY_SECONDS)
+            alerts[name] = mark - self.alerts
+        if not seen:
+            return None
+        return Retention(ledger, seen, alerts, now - self.outbox)
