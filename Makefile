@@ -1,0 +1,61 @@
+# The whole command surface of Backslide. `make help` lists it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+DATA ?= ../shared/data
+
+.DEFAULT_GOAL := help
+.PHONY: help setup services demo test test-heavy eval eval-detection train lint format bench chaos clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
+
+$(VENV)/.installed: pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "backslide needs Python 3.11 or newer; set PYTHON=python3.11" >&2; exit 2; }
+	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || { echo "the venv module is missing; install the system package python3-venv" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+setup: $(VENV)/.installed  ## Create .venv and install Backslide into it
+
+services: setup  ## Install what the tests run for real: Apache Kafka, PostgreSQL
+	$(BIN)/python -m tests.services
+
+demo: setup  ## A model loses its refusals; watch Backslide find it
+	$(BIN)/backslide demo --report demo/report.html
+
+test: setup services  ## Everything that must pass before a change lands
+	$(BIN)/pytest -m 'not heavy and not eval'
+
+test-heavy: setup services  ## Minutes-long simulations and encoder runs
+	$(BIN)/pytest -m heavy --timeout 3600
+
+chaos: setup services  ## Hundreds of kills and broker faults
+	$(BIN)/pytest tests/chaos --timeout 3600
+
+eval: setup  ## Classifiers against labelled data in DATA
+	BACKSLIDE_DATA=$(DATA) $(BIN)/pytest -m eval --timeout 3600
+
+eval-detection: setup  ## Every scenario of the detector, hundreds of runs each
+	$(BIN)/python -m benchmarks.detection --full
+
+train: setup  ## Rebuild the classifier weights from DATA
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[train]'
+	$(BIN)/python -m classifiers.training --data $(DATA) --out classifiers/weights
+
+lint: setup  ## ruff, mypy --strict, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: setup  ## Put the code in the house style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup services  ## Timings, as ratios within one run
+	$(BIN)/python -m benchmarks
+
+clean:  ## Remove the virtual environment and caches
+	rm -rf $(VENV) .cache build ./*.egg-info
