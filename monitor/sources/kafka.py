@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from kafka import OffsetAndMetadata, TopicPartition
@@ -30,17 +30,23 @@ from monitor.sources.base import (
 from monitor.sources.kafka_client import connect
 from monitor.sources.kafka_settings import DEFAULT_SETTINGS, KafkaSettings
 from monitor.sources.lines import MAX_RECORD_BYTES
+from monitor.sources.merge import TimeMerge
 from monitor.sources.poison import Poison, read_past_poison
 
 _OFFSETS_TIMEOUT: Final = 5.0
 _COMMIT_INTERVAL: Final = 1.0
 _WARNING_INTERVAL: Final = 10.0
 _PATIENCE: Final = 60.0
+_ORDER_PATIENCE: Final = 3.0
+"""Seconds for which one partition that does not answer may hold up the others."""
+_FETCH_RECORDS: Final = 8_192
 _log = logging.getLogger(__name__)
 
 
 class KafkaSource:
     """Reads every partition of a topic with `assign`: one reader, no group rebalancing.
+
+    Records come in the order of their time stamps over partitions, also after an outage.
 
     A partition without a stored position starts at its first record; new partitions join
     within `KafkaSettings.partition_refresh`. Transactions that were aborted are not read.
@@ -71,6 +77,9 @@ class KafkaSource:
         self._lost: dict[int, int] = {}
         self._unplaced: dict[int, int | None] = {}
         self._acknowledged: dict[int, int] = {}
+        self._merge = TimeMerge()
+        self._held: set[int] = set()
+        self._waiting_since = math.inf
         self._paused = False
         self._at_end = False
         self._uncommitted = False
@@ -115,6 +124,9 @@ class KafkaSource:
         self._next = dict.fromkeys(sorted(partitions), 0)
         self._lost.clear()
         self._unplaced.clear()
+        self._merge.clear()
+        self._held.clear()
+        self._waiting_since = math.inf
         self._at_end = False
         self._consumer.assign(self._topic_partitions())
         try:
@@ -132,17 +144,17 @@ class KafkaSource:
             SourceError: the topic may not be read, or needs a codec that is not installed.
             PositionConflict: the log was cut back behind what has been read.
         """
-        polled: Mapping[Any, Sequence[Any]] = {}
         self._at_end = False
+        records: Sequence[Any] = ()
         try:
             self._commit_if_due()
             self._place_partitions()
-            polled = self._consumer.poll(timeout_ms=int(timeout * 1000), max_records=max_records)
-            if not polled:
-                self._catch_up()
+            records = self._fetch(max_records, timeout)
             self._failing_since = math.inf
         except OffsetOutOfRangeError as error:
-            self._unplaced.update((tp.partition, offset) for tp, offset in error.args[0].items())
+            for tp in error.args[0]:
+                self._merge.drop(tp.partition)
+                self._unplaced[tp.partition] = self._next[tp.partition]
         except TopicAuthorizationFailedError as error:
             raise self._error("this user may not read it; grant READ on the topic") from error
         except UnsupportedCodecError as error:
@@ -154,7 +166,48 @@ class KafkaSource:
         except KafkaError as error:
             self._bear(error)
             time.sleep(min(timeout, 0.2))
-        return self._batch(polled)
+        return self._batch(records)
+
+    def _fetch(self, max_records: int, timeout: float) -> Sequence[Any]:
+        """Fetch what is there, and take what is next in time."""
+        wait = 0 if len(self._merge) and not self._starving() else int(timeout * 1000)
+        polled = self._consumer.poll(timeout_ms=wait, max_records=_FETCH_RECORDS)
+        for tp, arrived in polled.items():
+            self._merge.add(tp.partition, arrived)
+        self._hold_back()
+        if not polled and not len(self._merge):
+            self._catch_up()
+        if self._paused or not len(self._merge):
+            return ()
+        now = time.monotonic()
+        starving = self._starving() | self._held
+        if now - self._waiting_since > _ORDER_PATIENCE:
+            starving = set()
+        records = self._merge.take(max_records, starving)
+        self._waiting_since = math.inf if records else min(self._waiting_since, now)
+        return records
+
+    def _starving(self) -> set[int]:
+        """Partitions that have more to read, of which nothing is here yet."""
+        found = set()
+        for tp in self._topic_partitions():
+            if tp.partition not in self._held:
+                end = max(self._consumer.highwater(tp) or 0, self._ends.get(tp.partition, 0))
+                position = self._consumer.position(tp, timeout_ms=0)
+                if position is None or position < end:
+                    found.add(tp.partition)
+        return found
+
+    def _hold_back(self) -> None:
+        """Stop fetching partitions of which enough is here, and go on with the others."""
+        total = len(self._next)
+        full = {p for p in self._next if self._merge.full(p, total)}
+        slack = {p for p in self._held if self._merge.empty(p)}
+        if full - self._held:
+            self._consumer.pause(*self._of_topic(full - self._held))
+        if slack and not self._paused:
+            self._consumer.resume(*self._of_topic(slack))
+        self._held = (self._held | full) - slack
 
     def _bear(self, error: KafkaError) -> None:
         """Brokers may be away for any time; errors that do not say so only for a while."""
@@ -170,7 +223,7 @@ class KafkaSource:
 
     def resume(self) -> None:
         self._paused = False
-        self._consumer.resume(*self._topic_partitions())
+        self._consumer.resume(*self._of_topic(self._next.keys() - self._held))
 
     def acknowledge(self, positions: Mapping[int, Position]) -> None:
         """Commit to Kafka at most once a second, only so that lag tools see the progress."""
@@ -233,7 +286,10 @@ class KafkaSource:
             _log.warning("%s: %s; trying again", self._url, type(error).__name__)
 
     def _topic_partitions(self) -> list[Any]:
-        return [TopicPartition(self._topic, p) for p in sorted(self._next)]
+        return self._of_topic(self._next)
+
+    def _of_topic(self, partitions: Iterable[int]) -> list[Any]:
+        return [TopicPartition(self._topic, p) for p in sorted(partitions)]
 
     def _go_to(self, wanted: Mapping[int, int | None]) -> None:
         """Seek in each partition to the wanted offset (``None``: its first record)."""
@@ -279,6 +335,7 @@ class KafkaSource:
             self._next.update(dict.fromkeys(sorted(new), 0))
             self._unplaced.update(dict.fromkeys(new))
             self._consumer.assign(self._topic_partitions())
+            self._consumer.pause(*self._of_topic(self._held))
         if self._unplaced:
             self._go_to(self._unplaced)
             self._unplaced.clear()
@@ -294,14 +351,13 @@ class KafkaSource:
         self._ends = {tp.partition: end for tp, end in ends.items()}
         self._at_end = all(self._next[p] >= end for p, end in self._ends.items())
 
-    def _batch(self, polled: Mapping[Any, Sequence[Any]]) -> RawBatch:
+    def _batch(self, arrived: Sequence[Any]) -> RawBatch:
         records: list[RawRecord] = []
         rejected: list[Rejected] = []
-        for tp, arrived in polled.items():
-            for record in arrived:
-                self._sort(record, records, rejected)
-            self._next[tp.partition] = arrived[-1].offset + 1
-            self._moved.add(tp.partition)
+        for record in arrived:
+            self._sort(record, records, rejected)
+            self._next[record.partition] = record.offset + 1
+            self._moved.add(record.partition)
         positions = {p: Position(self._next[p]) for p in sorted(self._moved)}
         lost = dict(self._lost)
         self._moved.clear()

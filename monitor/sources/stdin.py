@@ -54,12 +54,15 @@ class StdinSource:
             SourceError: records from before the last batch are asked for again.
         """
         stored = positions.get(0, Position(0)).next
-        self._again = self._started and bool(self._last.positions) and stored == self._last_start
-        if self._started and stored != self._next and not self._again:
-            raise SourceError(
-                f"stdin: cannot go back from line {self._next} to line {stored}; "
-                "write the input to a file and use --source FILE"
-            )
+        if self._started and stored != self._next:
+            if not (self._last.positions and stored == self._last_start):
+                raise SourceError(
+                    f"stdin: cannot go back from line {self._next} to line {stored}; "
+                    "write the input to a file and use --source FILE"
+                )
+            self._again = True
+        else:
+            self._last, self._again = RawBatch(), False
         self._next = stored
         self._started = True
 

@@ -93,6 +93,19 @@ def test_going_back_is_refused_with_a_way_out(pipe: tuple[int, int]) -> None:
         source.start({})
 
 
+def test_a_batch_that_the_store_did_not_take_is_handed_out_again(pipe: tuple[int, int]) -> None:
+    os.write(pipe[1], b"a\nb\nc\n")
+    source = StdinSource(descriptor=pipe[0])
+    source.start({})
+    first, second = source.poll(1, 0.0), source.poll(1, 0.0)
+    os.close(pipe[1])
+    source.start(first.positions)
+    assert not source.exhausted
+    assert source.poll(1, 0.0) == second
+    assert read_all(source).values == [b"c"]
+    assert source.exhausted
+
+
 def test_a_long_line_is_rejected(pipe: tuple[int, int]) -> None:
     os.write(pipe[1], b"x" * 50 + b"\nb\n")
     source = StdinSource(max_record_bytes=10, descriptor=pipe[0])
