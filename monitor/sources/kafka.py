@@ -175,7 +175,7 @@ class KafkaSource:
         for tp, arrived in polled.items():
             self._merge.add(tp.partition, arrived)
         self._hold_back()
-        if not polled and not len(self._merge):
+        if not polled and (self._paused or not len(self._merge)):
             self._catch_up()
         if self._paused or not len(self._merge):
             return ()
@@ -343,6 +343,8 @@ class KafkaSource:
     def _catch_up(self) -> None:
         """After an empty poll: step over what is not a record, and see whether this is the end."""
         for tp in self._topic_partitions():
+            if not self._merge.empty(tp.partition):
+                continue
             position = self._consumer.position(tp, timeout_ms=0)
             if position is not None and position > self._next[tp.partition]:
                 self._next[tp.partition] = position
