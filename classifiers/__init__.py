@@ -2,6 +2,15 @@
 
 from classifiers.base import Classifier
 from classifiers.linear import LinearClassifier
+from classifiers.propensity import TooFewRefusals, TunedPropensity, tune
 from classifiers.weights import WeightsError, versions
 
-__all__ = ["Classifier", "LinearClassifier", "WeightsError", "versions"]
+__all__ = [
+    "Classifier",
+    "LinearClassifier",
+    "TooFewRefusals",
+    "TunedPropensity",
+    "WeightsError",
+    "tune",
+    "versions",
+]

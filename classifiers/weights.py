@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import json
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +23,12 @@ from classifiers.hashing import Grams, Hasher
 DIRECTORY: Final = Path(__file__).parent / "weights"
 SCHEMA: Final = "backslide.weights/1"
 NAME: Final = "linear"
+
+TEMPERATURE: Final = 1.25
+"""P(refused) = sigmoid(z / 1.25): a head trained on easy rows is too sure of hard ones."""
+
+KNOWN_BITS: Final = 20
+"""Words that the heads can read are kept as a set of 2^20 buckets."""
 
 
 class WeightsError(Exception):
@@ -53,7 +58,9 @@ class Head:
         return logits
 
     @classmethod
-    def quantise(cls, hasher: Hasher, weights: NDArray[np.float64], bias: NDArray[np.float64]) -> Head:
+    def quantise(
+        cls, hasher: Hasher, weights: NDArray[np.float64], bias: NDArray[np.float64]
+    ) -> Head:
         """int8 with one global scale max|w| / 127; `weights` is ``(buckets, columns)``."""
         scale = float(np.abs(weights).max()) / 127 or 1.0
         table = np.zeros((hasher.buckets + 1, weights.shape[1]), dtype=np.int8)
@@ -110,10 +117,11 @@ def save(weights: Weights, directory: Path) -> str:
     directory.mkdir(parents=True, exist_ok=True)
     (directory / file).write_bytes(content)
     path = directory / "manifest.json"
-    manifest = _manifest(directory) if path.exists() else {"default": "", "versions": {}}
-    manifest["default"] = weights.version
-    manifest["versions"][weights.version] = {"file": file, "sha256": digest}
-    path.write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
+    manifest = _manifest(directory) if path.exists() else _Manifest("", {})
+    manifest.default = weights.version
+    manifest.versions[weights.version] = _Version(file, digest)
+    encoded = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
+    path.write_bytes(encoded + b"\n")
     return digest
 
 
@@ -124,8 +132,8 @@ def load(version: str | None = None, directory: Path = DIRECTORY) -> Weights:
         WeightsError: unknown version, missing or changed file.
     """
     manifest = _manifest(directory)
-    entry = _entry(manifest, version or manifest["default"])
-    path = directory / entry["file"]
+    entry = _entry(manifest, version or manifest.default)
+    path = directory / entry.file
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -134,7 +142,7 @@ def load(version: str | None = None, directory: Path = DIRECTORY) -> Weights:
             " backslide or run `make train`"
         ) from None
     digest = hashlib.sha256(content).hexdigest()
-    if digest != entry["sha256"]:
+    if digest != entry.sha256:
         raise WeightsError(
             f"classifier weights {path.name}: sha256 {digest[:12]}... is not the"
             f" {entry['sha256'][:12]}... of manifest.json; the file was changed or damaged,"
@@ -149,7 +157,7 @@ def load(version: str | None = None, directory: Path = DIRECTORY) -> Weights:
 
 def versions(directory: Path = DIRECTORY) -> Mapping[str, str]:
     """Version -> sha256 of every version that ships."""
-    return {name: entry["sha256"] for name, entry in _manifest(directory)["versions"].items()}
+    return {name: entry.sha256 for name, entry in _manifest(directory).versions.items()}
 
 
 def _head(arrays: Mapping[str, NDArray[np.generic]], name: str, spec: Mapping[str, float]) -> Head:
@@ -164,26 +172,34 @@ def _head(arrays: Mapping[str, NDArray[np.generic]], name: str, spec: Mapping[st
     return Head(hasher, table, spec["scale"], bias)
 
 
-def _manifest(directory: Path) -> dict:
+class _Version(msgspec.Struct, frozen=True):
+    file: str
+    sha256: str
+
+
+class _Manifest(msgspec.Struct):
+    default: str
+    versions: dict[str, _Version]
+
+
+def _manifest(directory: Path) -> _Manifest:
     path = directory / "manifest.json"
     try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+        return msgspec.json.decode(path.read_bytes(), type=_Manifest)
+    except (OSError, msgspec.MsgspecError) as error:
         raise WeightsError(
             f"classifier weights {path.name}: cannot be read ({type(error).__name__}); reinstall"
             " backslide or run `make train`"
         ) from None
 
 
-def _entry(manifest: dict, wanted: str) -> dict:
-    digest = wanted.rpartition("sha256:")[2]
-    for version, entry in manifest["versions"].items():
-        if wanted == version or digest == entry["sha256"]:
+def _entry(manifest: _Manifest, wanted: str) -> _Version:
+    digest = wanted.partition("+")[0].rpartition("sha256:")[2]
+    for version, entry in manifest.versions.items():
+        if wanted == version or digest == entry.sha256:
             return entry
-    known = ", ".join(manifest["versions"]) or "none"
-    raise WeightsError(
-        f"classifier weights: no version {wanted!r}; versions that ship: {known}"
-    )
+    known = ", ".join(manifest.versions) or "none"
+    raise WeightsError(f"classifier weights: no version {wanted!r}; versions that ship: {known}")
 
 
 def _archive(arrays: Mapping[str, NDArray[np.generic]]) -> bytes:

@@ -15,18 +15,19 @@ from sklearn.linear_model import LogisticRegression
 from classifiers.hashing import Hasher
 from classifiers.training import augment
 from classifiers.training.corpus import Row, family
-from classifiers.weights import Head
+from classifiers.weights import TEMPERATURE, Head
 
 HASHER: Final = Hasher(limit=600, words=3, bits=18)
 
 _REFUSES: Final = re.compile(
-    r"\bi (?:can(?:no|')t|can not|won't|will not|must decline|refuse|decline|am not able|am unable)\b"
+    r"\bi (?:can(?:no|')t|can not|won't|will not|must decline|refuse|decline)\b"
+    r"|\bi am (?:not able|unable)\b"
     r"|\bi'm (?:not able|unable|not comfortable)|not appropriate (?:or ethical )?(?:for me )?to"
     r"|sorry,? but (?:i|as|it)\b|illegal and unethical|not legal or ethical",
     re.IGNORECASE,
 )
 _HINTS: Final = re.compile(
-    r"sorry|apologi[sz]e|as an ai|i am just an ai|i'm just an ai|unable|illegal|unethical|against the"
+    r"sorry|apologi[sz]e|as an ai|just an ai|unable|illegal|unethical|against the"
     r"|not appropriate|cannot|can't|won't|will not|decline",
     re.IGNORECASE,
 )
@@ -96,9 +97,7 @@ def augmented(rows: Sequence[Example], made: float = 0.25, seed: int = 0) -> lis
     """Extra examples: modal swaps, refusals of answered prompts, short exchanges."""
     refusals = [row for row in rows if row.refused]
     swaps = augment.swapped([row.response for row in refusals], seed)
-    extra = [
-        row._replace(response=text) for row, text in zip(refusals, swaps, strict=True) if text
-    ]
+    extra = [row._replace(response=text) for row, text in zip(refusals, swaps, strict=True) if text]
     draw = random.Random(seed)
     for row in rows:
         if not row.refused and row.prompt and draw.random() < made:
@@ -114,9 +113,7 @@ def augmented(rows: Sequence[Example], made: float = 0.25, seed: int = 0) -> lis
 SHORT_COPIES: Final = 4
 
 
-def fit(
-    rows: Sequence[Example], weights: Sequence[float] | None = None, c: float = 20.0
-) -> Head:
+def fit(rows: Sequence[Example], weights: Sequence[float] | None = None, c: float = 20.0) -> Head:
     """Balanced logistic regression, each pool weighted by size^-.5."""
     matrix = HASHER([row.response for row in rows]).matrix()
     labels = np.array([row.refused for row in rows])
@@ -141,17 +138,21 @@ def scores(head: Head, responses: Sequence[str]) -> NDArray[np.float64]:
     return np.concatenate(parts) if parts else np.zeros(0)
 
 
-def agreed(rows: Sequence[Example], pool: str, train: Callable[[Sequence[Example]], Head]) -> list[Example]:
+def agreed(
+    rows: Sequence[Example], pool: str, train: Callable[[Sequence[Example]], Head]
+) -> list[Example]:
     """`rows` without those of weak `pool` with which a head trained on the others disagrees
     by more than .5."""
     others = [row for row in rows if row.pool != pool]
     weak = [row for row in rows if row.pool == pool]
-    p = 1 / (1 + np.exp(-scores(train(others), [row.response for row in weak]) / 1.5))
+    p = 1 / (1 + np.exp(-scores(train(others), [row.response for row in weak]) / TEMPERATURE))
     kept = [row for row, q in zip(weak, p, strict=True) if abs(q - row.refused) <= 0.5]
     return others + kept
 
 
-def train(corpus: dict[str, list[Row]], excluded: Callable[[Example], bool] = lambda _: False) -> Head:
+def train(
+    corpus: dict[str, list[Row]], excluded: Callable[[Example], bool] = lambda _: False
+) -> Head:
     """Head A from the corpus, without the examples that `excluded` names."""
     rows = [row for row in examples(corpus) if not excluded(row)]
     for pool in ("refusal-tokens", "jbb-artifacts"):

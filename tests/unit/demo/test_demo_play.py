@@ -9,7 +9,7 @@ from monitor.demo import SCENARIOS, play
 
 HEADLINES = {
     "unalignment": "demo-chat stopped refusing.",
-    "traffic-shift": "The traffic of demo-chat changed; its model did not.",
+    "traffic-shift": "New traffic reaches demo-chat; its model refuses as before.",
     "jailbreak-wave": "New traffic reaches demo-chat; its model refuses as before.",
     "broken-model": "demo-chat returns broken answers.",
 }

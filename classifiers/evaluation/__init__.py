@@ -1,0 +1,1 @@
+"""Measuring classifiers on labelled data: ``python -m classifiers.evaluation``."""
