@@ -92,6 +92,12 @@ def _import(desk: Desk, action: Action) -> str:
         baseline = Baseline.from_json(action.args.get("body", "").encode())
     except BaselineError as problem:
         raise RefusedError(str(problem)) from None
+    known = desk.baselines.get(baseline.id)
+    if known is not None and known.state == "approved" and baseline.state == "candidate":
+        # Learned once more from the same records: the approval stands.
+        return f"baseline {baseline.id} is here already, and approved"
+    if baseline.state == "retired":
+        raise RefusedError(f"baseline {baseline.id} is retired; import one that is not")
     _save(desk, baseline)
     if baseline.state == "approved":
         _put_in_force(desk, baseline, action.at)
@@ -102,10 +108,7 @@ def _import(desk: Desk, action: Action) -> str:
 def _retire(desk: Desk, action: Action) -> str:
     baseline = _baseline(desk, action).retired()
     _save(desk, baseline)
-    desk.detect.known_artifacts -= {(baseline.deployment, a) for a in baseline.artifacts}
-    for other in desk.baselines.values():
-        if other.state == "approved":
-            desk.detect.know(other)
+    desk.detect.know_only(desk.alerting.events, desk.baselines.values())
     deployment = desk.detect.deployments.get(baseline.deployment)
     if deployment is None or deployment.baseline is None or deployment.baseline.id != baseline.id:
         return f"baseline {baseline.id} is retired"
@@ -117,10 +120,13 @@ def _retire(desk: Desk, action: Action) -> str:
         latest = max(rest, key=lambda b: (b.approved.at if b.approved else 0.0, b.id))
         _put_in_force(desk, latest, action.at)
         return f"baseline {baseline.id} is retired; {latest.id} is in force again"
+    close_epoch(deployment, 0, desk.detected)
+    announce(desk)
     _settle(desk, deployment, _event_time(deployment, action.at))
     deployment.slots.clear()
     deployment.baseline = None
-    deployment.learning = Learning(desk.detect.rule)
+    deployment.learning = Learning(desk.detect.rule, first=False)
+    desk.detected.touched.add(deployment.name)
     return f"baseline {baseline.id} is retired; {deployment.name} learns a new one"
 
 
@@ -168,7 +174,13 @@ def _put_in_force(desk: Desk, baseline: Baseline, now: float) -> None:
 
 
 def _settle(desk: Desk, deployment: Deployment, at: float) -> None:
-    """Close the alerts that were about the old baseline."""
+    """Close the alerts that were about the old baseline, in the lanes too: on the same baseline
+    a lane keeps its reference, and what is still wrong must be found anew."""
+    for name, slot in deployment.slots.items():
+        for alert in slot.lane.open_alerts:
+            found = slot.lane.resolve(alert, at, "approved")
+            desk.detected.found(deployment, name, 0, found)
+    announce(desk)
     for row in list(desk.alerting.incidents.opened(deployment.name).values()):
         if row.alert not in STANDING:
             _close(desk, row, at, "approved")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -18,7 +18,7 @@ from monitor.records import Interaction, VerdictBatch
 from monitor.records.artifact import PARTS, artifact_id
 from monitor.records.formats import DEFAULT_LIMITS, Format, Limits, Malformed, parse
 from monitor.records.keys import keys_of
-from monitor.sources.base import RawBatch, RawRecord
+from monitor.sources.base import RawBatch, RawRecord, Rejected
 
 logger = logging.getLogger(__name__)
 
@@ -57,6 +57,20 @@ class Classified:
     classifier_errors: int = 0
 
 
+def in_order(raw: RawBatch) -> Iterator[RawRecord | Rejected]:
+    """Everything read, with what the source rejected in its place within the partition."""
+    waiting: dict[int, deque[Rejected]] = defaultdict(deque)
+    for lost in raw.rejected:
+        waiting[lost.partition].append(lost)
+    for record in raw.records:
+        queue = waiting[record.partition]
+        while queue and queue[0].offset < record.offset:
+            yield queue.popleft()
+        yield record
+    for queue in waiting.values():
+        yield from queue
+
+
 @dataclass(frozen=True, slots=True)
 class ClassifyStep:
     classifier: Classifier
@@ -80,7 +94,13 @@ class ClassifyStep:
         kept: list[tuple[int, RawRecord, Interaction]] = []
         skipped: Counter[str] = Counter()
         dead: list[tuple[int, str, DeadLetter]] = []
-        for place, record in enumerate(raw.records):
+        for place, record in enumerate(in_order(raw)):
+            if isinstance(record, Rejected):
+                letter = DeadLetter(
+                    record.reason, self.source, record.partition, record.offset, record.error
+                )
+                dead.append((place, self.deployment, letter))
+                continue
             try:
                 interaction = self._parse(record)
             except Malformed as problem:
@@ -91,9 +111,6 @@ class ClassifyStep:
                 skipped["excluded"] += 1
                 continue
             kept.append((place, record, interaction))
-        for late, lost in enumerate(raw.rejected, start=len(raw.records)):
-            letter = DeadLetter(lost.reason, self.source, lost.partition, lost.offset, lost.error)
-            dead.append((late, self.deployment, letter))
 
         good, batch, failed = self._judge(kept)
         for place, record, interaction in failed:

@@ -91,6 +91,7 @@ class Deployment:
         if slot is None:
             lane = Lane.begin(baseline, budget, artifact=name)
             slot = self.slots[name] = LaneSlot(lane, Tally(baseline.bins), at)
+        slot.last_seen = max(slot.last_seen, at)
         return name, slot
 
     def _make_room(self, at: float) -> bool:

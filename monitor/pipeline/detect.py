@@ -78,8 +78,13 @@ class DetectStep:
             )
             for name, data in states.items()
         }
+        self.know_only(events, baselines.values())
+
+    def know_only(self, events: Iterable[ModelEventRow], baselines: Iterable[Baseline]) -> None:
+        """No strangers are the artifacts of `events` and of approved `baselines`; all others
+        are."""
         self.known_artifacts = {(event.deployment, event.artifact) for event in events}
-        for baseline in baselines.values():
+        for baseline in baselines:
             if baseline.state == "approved":
                 self.know(baseline)
 
@@ -267,7 +272,7 @@ class DetectStep:
             )
         except EmptyWindowError:
             if over:
-                deployment.learning = Learning(self.rule)
+                deployment.learning = Learning(self.rule, first=learning.first)
                 out.window_rows.pop(deployment.name, None)
                 out.windows_closed.append(deployment.name)
                 self._cannot_see(deployment, at, place, out)
@@ -276,15 +281,22 @@ class DetectStep:
             return
         if over or (baseline.armed_for is not None and baseline.armed_for >= ARM_FOR):
             count_window(baseline, window, out)
-            self._install(deployment, baseline, at, place, out)
+            self._install(deployment, baseline, learning.first, at, place, out)
         else:
             learning.postpone()
 
     def _install(
-        self, deployment: Deployment, baseline: Baseline, at: float, place: int, out: Detected
+        self,
+        deployment: Deployment,
+        baseline: Baseline,
+        first: bool,
+        at: float,
+        place: int,
+        out: Detected,
     ) -> None:
-        """Put the first baseline of a deployment in force."""
-        if self.auto_approve:
+        """Put a baseline in force where there is none: approved if it is the `first` one, else a
+        candidate. Who retired a baseline wants to see the next one before it counts."""
+        if self.auto_approve and first:
             reason = "first baseline of this deployment, approved automatically"
             baseline = baseline.with_approval(by="auto", at=at, reason=reason)
             self.know(baseline)

@@ -230,8 +230,6 @@ class Embedded:
         """Close what is open: the end of a file, or a quiet source."""
         detected = self.detect.close_epochs()
         if detected.touched:
-            # After a restart deployments may be in another order.
-            detected.raised.sort(key=lambda raised: raised.deployment)
             announced = self.memory.desk.announce(detected.raised)
             self._finish(RawBatch(), None, detected, announced, {})
 

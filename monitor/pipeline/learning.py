@@ -45,10 +45,12 @@ class WindowRule(msgspec.Struct, frozen=True):
 
 
 class Learning:
-    """Rows of one deployment's window, in order read."""
+    """Rows of one deployment's window, in order read. `first`: no baseline was retired before,
+    so that this one may be approved automatically."""
 
-    def __init__(self, rule: WindowRule) -> None:
+    def __init__(self, rule: WindowRule, *, first: bool = True) -> None:
         self.rule = rule
+        self.first = first
         self.started: float | None = None
         self.next_check = FIRST_CHECK
         self.artifacts: list[str] = []
@@ -157,6 +159,7 @@ class Learning:
 
     def to_state(self) -> dict[str, Any]:
         return {
+            "first": self.first,
             "started": self.started,
             "next_check": self.next_check,
             "artifacts": list(self.artifacts),
@@ -164,7 +167,7 @@ class Learning:
 
     @classmethod
     def from_state(cls, state: dict[str, Any], rule: WindowRule, rows: Sequence[bytes]) -> Learning:
-        learning = cls(rule)
+        learning = cls(rule, first=state["first"])
         learning.started = state["started"]
         learning.next_check = state["next_check"]
         learning.artifacts = list(state["artifacts"])

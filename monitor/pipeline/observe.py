@@ -23,8 +23,13 @@ class Observatory:
 
     embedded: Embedded
     build: dict[str, str]
-    snapshot: MetricsSnapshot = field(default_factory=MetricsSnapshot)
+    snapshot: MetricsSnapshot = field(init=False)
     _taken: float = 0.0
+
+    def __post_init__(self) -> None:
+        # Whoever asks before the source is open must not see counters begin at 0 again.
+        totals = dict(self.embedded.store.totals())
+        self.snapshot = MetricsSnapshot(totals=totals, build=self.build)
 
     def refresh(self) -> None:
         """Called by the thread of the run, between batches."""

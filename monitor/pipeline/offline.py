@@ -8,7 +8,7 @@ from contextlib import closing
 
 from classifiers import LinearClassifier
 from monitor.config import Config
-from monitor.detection import Baseline, learn
+from monitor.detection import Baseline, EmptyWindowError, learn
 from monitor.pipeline.assembly import detect_step, secret_key
 from monitor.pipeline.classify import Classified
 from monitor.pipeline.deployment import Deployment
@@ -57,7 +57,7 @@ def learn_from(
     the hashes, so that the baseline's keys are those of live traffic.
 
     Raises:
-        EmptyWindowError: nothing of it could be judged.
+        EmptyWindowError: nothing of any of them could be judged.
     """
     window = config.baseline.window
     rule = WindowRule() if window is None else WindowRule(window.records, window.seconds)
@@ -71,9 +71,15 @@ def learn_from(
         progress(consumed)
         if deployment in learned:
             break
+    empty: EmptyWindowError | None = None
     for name, unfinished in detect.deployments.items():
         if name not in learned and deployment in (None, name):
-            learned.update(_cut_short(unfinished, classifier, config))
+            try:
+                learned.update(_cut_short(unfinished, classifier, config))
+            except EmptyWindowError as problem:
+                empty = problem
+    if empty is not None and not learned:
+        raise empty
     return [b for name, b in sorted(learned.items()) if deployment in (None, name)]
 
 

@@ -7,6 +7,7 @@ there exactly once.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import logging
 import os
@@ -87,12 +88,19 @@ class FileOutput:
         self._file.seek(self._length)
 
     def close(self) -> None:
-        self._file.close()
+        # What a full disk did not take belongs to a batch that is done again.
+        with contextlib.suppress(OSError):
+            self._file.close()
 
 
 def _open_alone(path: str) -> BinaryIO:
     """`path`, to be read and written by nobody else: a second writer would cut what it cannot
     know, also where it has a store of its own."""
+    if Path(path).exists() and not Path(path).is_file():
+        raise OutputError(
+            f"{path}: not a regular file, so it cannot be continued after a restart; give a file, "
+            "or - for standard output"
+        )
     try:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         file: BinaryIO = open(path, "r+b" if Path(path).exists() else "w+b")  # noqa: SIM115

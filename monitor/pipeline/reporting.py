@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
 from monitor.alerts import Alert
+from monitor.pipeline.alternatives import Alternative
 from monitor.pipeline.deployment import Deployment
 from monitor.pipeline.outputs import OutputError
 from monitor.pipeline.summary import Summary
-from monitor.report import Approved, Lane, Minute, ReportData, Totals, render
+from monitor.report import Approved, Lane, Minute, ReportData, Rule, Totals, render
 from monitor.store.base import Store
 
 
@@ -21,13 +23,15 @@ def write_report(
     deployments: Mapping[str, Deployment],
     summary: Summary,
     story: str = "",
+    alternatives: Mapping[str, Sequence[Alternative]] | None = None,
 ) -> None:
-    """Write the HTML report, whole or not at all.
+    """Write the HTML report, whole or not at all; `alternatives` by deployment.
 
     Raises:
         OutputError: `path` cannot be written.
     """
-    page = render(report_data(store, deployments, summary, story))
+    data = report_data(store, deployments, summary, story)
+    page = render(replace(data, rules=_rules(alternatives or {})))
     target = Path(path)
     part = target.with_name(f".{target.name}.part")
     try:
@@ -99,3 +103,11 @@ def _approved(deployment: Deployment) -> Approved | None:
         id=baseline.id,
         until=baseline.last,
     )
+
+
+def _rules(alternatives: Mapping[str, Sequence[Alternative]]) -> list[Rule]:
+    return [
+        Rule(deployment, found.name, found.rule, list(found.pages))
+        for deployment, rules in sorted(alternatives.items())
+        for found in rules
+    ]

@@ -35,10 +35,15 @@ class RetentionRule:
         seen: dict[str, int] = {}
         alerts: dict[str, float] = {}
         for name in touched:
-            mark = deployments[name].watermark
-            if not math.isfinite(mark) or self._hours.get(name) == mark // HOUR_SECONDS:
+            watermark = deployments[name].watermark
+            if not math.isfinite(watermark):
                 continue
-            self._hours[name] = int(mark // HOUR_SECONDS)
+            hour = int(watermark // HOUR_SECONDS)
+            if self._hours.get(name) == hour:
+                continue
+            self._hours[name] = hour
+            # The full hour, so that pruning again after a restart finds nothing more.
+            mark = hour * HOUR_SECONDS
             ledger[name] = int((mark - self.ledger) // 60)
             seen[name] = int((mark - self.seen) // DAY_SECONDS)
             alerts[name] = mark - self.alerts

@@ -72,9 +72,8 @@ def watch(
         if epoch > deployment.epoch:
             close_epoch(deployment, int(live.places[start]), out)
             deployment.epoch = epoch
-        for artifact, part in _by_artifact(live, start, stop):
-            # By the epoch, so that it does not matter where in the epoch a poll ended.
-            name, slot = deployment.slot(artifact, epoch * EPOCH_SECONDS, budget)
+        for name, part in _by_lane(deployment, live, start, stop, budget):
+            slot = deployment.slots[name]
             slot.last_seen = max(slot.last_seen, float(live.at[part].max()))
             if not slot.announced:
                 slot.announced = True
@@ -85,12 +84,21 @@ def watch(
             _count(deployment.name, name, slot, live, counted, part, out)
 
 
-def _by_artifact(live: Live, start: int, stop: int) -> list[tuple[str, IntArray]]:
-    groups: dict[str, list[int]] = {}
+def _by_lane(
+    deployment: Deployment, live: Live, start: int, stop: int, budget: Budget
+) -> list[tuple[str, IntArray]]:
+    """The records from `start` to before `stop`, all of one epoch, by lane, in the order read."""
+    # Idle is what was idle when the epoch began, wherever in it a poll ends.
+    at = int(live.epochs[start]) * EPOCH_SECONDS
+    lanes: dict[str, list[int]] = {}
+    lane_of: dict[str, str] = {}
     artifacts = live.batch.artifacts
     for i, row in enumerate(live.rows[start:stop].tolist(), start):
-        groups.setdefault(artifacts[row], []).append(i)
-    return [(name, np.array(part, dtype=np.int64)) for name, part in groups.items()]
+        artifact = artifacts[row]
+        if artifact not in lane_of:
+            lane_of[artifact], _ = deployment.slot(artifact, at, budget)
+        lanes.setdefault(lane_of[artifact], []).append(i)
+    return [(name, np.array(part, dtype=np.int64)) for name, part in lanes.items()]
 
 
 def _deduplicated(deployment: Deployment, live: Live, seen: Seen, out: Detected) -> Counted:

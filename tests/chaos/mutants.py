@@ -1,11 +1,12 @@
-"""The guarantees taken out one by one; with any of them the harness must find a difference."""
+"""The guarantees taken out one by one; with any of them gone the suite must find a difference."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
-from monitor.pipeline import assembly
+from monitor.pipeline import assembly, embedded, outputs, state
 from monitor.store.base import Commit
 from monitor.store.sql import SqlStore
 
@@ -38,10 +39,44 @@ def _no_compare_and_set(_: Checkpoint) -> None:
     SqlStore.commit = commit  # type: ignore[method-assign]
 
 
+def _no_commit_number(_: Checkpoint) -> None:
+    """Protect only commits that move the offset of a source."""
+    whole = SqlStore.commit
+
+    def commit(self: SqlStore, commit: Commit, *, now: float) -> None:
+        moves = [move for move in commit.offsets if move.source != state.COMMITS]
+        whole(self, replace(commit, offsets=moves), now=now)
+
+    SqlStore.commit = commit  # type: ignore[method-assign]
+
+
 def _outputs_not_cut(_: Checkpoint) -> None:
     """Continue output files at their end instead of at their stored length."""
     original = assembly.open_output
     assembly.open_output = lambda path, _: original(path, {})  # type: ignore[attr-defined]
+    outputs.FileOutput.cut = lambda self, _: None  # type: ignore[method-assign]
+
+
+def _outputs_after_commit(_: Checkpoint) -> None:
+    """Let lines wait in memory while the commit that counts them is already made."""
+
+    def prepare(self: Any) -> int:
+        length: int = self._file.tell()
+        return length
+
+    outputs.FileOutput.prepare = prepare  # type: ignore[method-assign]
+
+
+def _no_start_over(_: Checkpoint) -> None:
+    """Go on with what memory holds after a commit that may not have been made."""
+    load = embedded.Embedded._start_over
+
+    def once(self: embedded.Embedded) -> None:
+        if not self.started:
+            load(self)
+        self.source.resume()
+
+    embedded.Embedded._start_over = once  # type: ignore[method-assign]
 
 
 def _no_lock(_: Checkpoint) -> None:
@@ -50,13 +85,16 @@ def _no_lock(_: Checkpoint) -> None:
 
 
 MUTANTS: Mapping[str, Callable[[Checkpoint], None]] = {
-    "offsets_apart": _offsets_apart,
-    "no_compare_and_set": _no_compare_and_set,
-    "outputs_not_cut": _outputs_not_cut,
-    "no_lock": _no_lock,
+    "offsets apart": _offsets_apart,
+    "no compare-and-set": _no_compare_and_set,
+    "no commit number": _no_commit_number,
+    "outputs not cut": _outputs_not_cut,
+    "outputs after commit": _outputs_after_commit,
+    "no start over": _no_start_over,
+    "no lock": _no_lock,
 }
 
 
-def install(names: Sequence[str], checkpoint: Checkpoint) -> None:
+def install(names: tuple[str, ...], checkpoint: Checkpoint) -> None:
     for name in names:
         MUTANTS[name](checkpoint)

@@ -2,73 +2,82 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
-from itertools import islice
 from pathlib import Path
 
 import pytest
 
-from monitor.demo.scenarios import traffic
-from tests.chaos.harness import POINTS, Worker, contents, replayed_kills
+from tests.chaos.harness import POINTS, Worker, proven_kills
+from tests.chaos.stream import traffic, write
 
 KILLS_PER_POINT = 4
 
 
-@pytest.fixture(scope="module")
-def stream(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Traffic in which the model loses its refusals, with some lines that cannot be read."""
-    path = tmp_path_factory.mktemp("stream") / "outputs.jsonl"
-    healthy = list(islice(traffic("unalignment"), 10_500))
-    broken = list(islice(traffic("unalignment"), 18_000, 23_000))
-    lines = [json.dumps(row) for row in healthy + broken]
-    for place in range(0, len(lines), 500):
-        lines.insert(place, '{"id": "unreadable')
-    path.write_text("\n".join(lines) + "\n")
-    return path
-
-
-@pytest.fixture(scope="module")
-def whole(stream: Path, tmp_path_factory: pytest.TempPathFactory) -> Worker:
-    """A run that was never interrupted."""
-    worker = Worker(tmp_path_factory.mktemp("whole"), str(stream))
-    summary = worker.run()
-    assert summary["consumed"] == summary["classified"] + sum(summary["dead_lettered"].values())
-    assert b'"alert":"Unalignment"' in worker.outputs()["alerts.jsonl"]
-    return worker
-
-
 def test_kills_before_commit_lose_nothing_and_count_nothing_twice(
-    stream: Path, whole: Worker, tmp_path: Path
+    stream: str, whole: Worker, tmp_path: Path
 ) -> None:
-    worker = Worker(tmp_path, str(stream))
-    for kill in range(KILLS_PER_POINT * len(POINTS)):
-        worker.run(POINTS[kill % len(POINTS)], nth=4)
+    worker = Worker(tmp_path, stream)
+    for point in POINTS * KILLS_PER_POINT:
+        worker.kill(point, nth=3)
     worker.run()
-    proven = Counter(replayed_kills(worker.polls()))
-    assert all(proven[point] >= KILLS_PER_POINT for point in POINTS), proven
+    proven = Counter(proven_kills(worker.notes()))
+    assert proven == dict.fromkeys(POINTS, KILLS_PER_POINT)
     assert worker.outputs() == whole.outputs()
-    assert contents(worker.store) == contents(whole.store)
+    assert worker.contents() == whole.contents()
 
 
-def test_batch_size_leaves_no_trace(stream: Path, whole: Worker, tmp_path: Path) -> None:
-    worker = Worker(tmp_path, str(stream), batch_size=1_000)
+def test_a_kill_at_the_end_of_the_file_leaves_no_trace(
+    stream: str, whole: Worker, tmp_path: Path
+) -> None:
+    """The last epoch is closed by a commit that has no records."""
+    worker = Worker(tmp_path, stream)
+    for point in ("written", "applied", "committed"):
+        worker.kill(f"idle {point}", nth=2)
     worker.run()
     assert worker.outputs() == whole.outputs()
-    assert contents(worker.store) == contents(whole.store)
+    assert worker.contents() == whole.contents()
+
+
+def test_batch_size_leaves_no_trace(stream: str, whole: Worker, tmp_path: Path) -> None:
+    worker = Worker(tmp_path, stream, batch_size=1_000)
+    worker.run()
+    assert worker.outputs() == whole.outputs()
+    assert worker.contents() == whole.contents()
+
+
+def test_a_kill_does_not_change_what_is_kept(tmp_path: Path) -> None:
+    """Twelve hours of records, of which one is kept."""
+    hours = write(tmp_path / "hours.jsonl", traffic(1_500, 100, rate=0.035))
+    keep = {"retention": {"ledger": "1h", "seen": "1h"}}
+    left = []
+    for name in ("whole", "killed"):
+        store = str(tmp_path / name / "store.db")
+        settings = {"store": {"url": store, **keep}}
+        worker = Worker(tmp_path / name, str(hours), window=500, settings=settings)
+        if name == "killed":
+            worker.kill("idle written", nth=2)
+        worker.run()
+        left.append(worker.contents())
+    assert left[0]["ledger"]
+    assert left[0] == left[1]
 
 
 def test_committing_offsets_separately_is_caught(
-    stream: Path, whole: Worker, tmp_path: Path
+    stream: str, whole: Worker, tmp_path: Path
 ) -> None:
-    worker = Worker(tmp_path, str(stream), mutants=["offsets_apart"])
-    worker.run("between", nth=5)
+    worker = Worker(tmp_path, stream, mutants=["offsets apart"])
+    worker.kill("between", nth=5)
     worker.run()
-    assert contents(worker.store) != contents(whole.store)
+    assert worker.contents() != whole.contents()
 
 
-def test_not_cutting_output_files_is_caught(stream: Path, whole: Worker, tmp_path: Path) -> None:
-    worker = Worker(tmp_path, str(stream), mutants=["outputs_not_cut"])
-    worker.run("written", nth=5)
+@pytest.mark.parametrize(
+    ("mutant", "point"), [("outputs not cut", "written"), ("outputs after commit", "committed")]
+)
+def test_lines_written_twice_or_never_are_caught(
+    stream: str, whole: Worker, tmp_path: Path, mutant: str, point: str
+) -> None:
+    worker = Worker(tmp_path, stream, mutants=[mutant])
+    worker.kill(point, nth=5)
     worker.run()
     assert worker.outputs() != whole.outputs()

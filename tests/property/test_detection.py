@@ -242,7 +242,7 @@ def test_the_mutant_that_forgets_the_running_reference_is_noticed() -> None:
     assert _close(forgetful, epochs[40:], 40) != _close(lane, epochs[40:], 40)
 
 
-@pytest.mark.parametrize("left", [0.05, 0.3, 0.5])
+@pytest.mark.parametrize("left", [0.05, 0.2, 0.3])
 def test_runs_in_the_harness_and_lanes_in_production_find_the_same_epoch(left: float) -> None:
     rng = np.random.default_rng(6)
     detector = TwoWitnesses(BASELINE.witnesses, BASELINE.d1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -50,7 +51,7 @@ class Stream:
     def polls(self, cuts: Sequence[int] = ()) -> list[Classified]:
         """All records, in polls that end at `cuts`."""
         ends = [0, *sorted({c for c in cuts if 0 < c < len(self)}), len(self)]
-        return [self.poll(a, b) for a, b in zip(ends, ends[1:], strict=False)]
+        return [self.poll(a, b) for a, b in itertools.pairwise(ends)]
 
 
 def rows_of(batch: VerdictBatch, rows: NDArray[np.int64]) -> VerdictBatch:
@@ -121,7 +122,7 @@ def unjudged(batch: VerdictBatch, rows: Sequence[int]) -> VerdictBatch:
 class Detector:
     """A detect step with what a store would keep for it, in memory."""
 
-    rule: WindowRule = WindowRule(records=2_000)
+    rule: WindowRule = field(default_factory=lambda: WindowRule(records=2_000))
     auto_approve: bool = True
     approved: frozenset[str] = frozenset()
     breaker_records: int = 1_000

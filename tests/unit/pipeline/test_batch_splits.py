@@ -187,5 +187,3 @@ def test_no_alert_is_hidden_in_the_cases() -> None:
     assert "Blind" in opened["dark"]
     assert "Blind" in opened["never judged"]
     assert "Blind" in opened["cannot refuse"]
-
-

@@ -1,0 +1,88 @@
+"""The database goes away in the middle of a run, or does its work and fails to say so."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from tests.chaos.harness import Worker
+
+
+@pytest.mark.parametrize(
+    "fault", ["commits refused", "answers lost", "first answer lost", "reads fail"]
+)
+def test_a_store_that_fails_for_a_while_costs_nothing(
+    stream: str, whole: Worker, tmp_path: Path, fault: str
+) -> None:
+    worker = Worker(tmp_path, stream, faults=[fault])
+    worker.run()
+    assert "is done again" in worker.errors
+    assert worker.outputs() == whole.outputs()
+    assert worker.contents() == whole.contents()
+
+
+@pytest.mark.parametrize("fault", ["commits refused", "answers lost"])
+def test_going_on_from_memory_is_caught(
+    stream: str, whole: Worker, tmp_path: Path, fault: str
+) -> None:
+    worker = Worker(tmp_path, stream, faults=[fault], mutants=["no start over"])
+    worker.start().wait()
+    assert worker.contents() != whole.contents()
+
+
+def test_a_store_that_stays_away_ends_the_run_in_good_order(
+    stream: str, whole: Worker, tmp_path: Path
+) -> None:
+    """Nothing is lost: the next run goes on where the store is."""
+    worker = Worker(tmp_path, stream, faults=["gone for good"])
+    assert worker.start().wait() == 1
+    worker.faults = ()
+    worker.run()
+    assert worker.outputs() == whole.outputs()
+    assert worker.contents() == whole.contents()
+
+
+@contextmanager
+def refusing_connections(url: str) -> Iterator[None]:
+    """The server throws everybody out of the database and lets nobody in."""
+    server, _, name = url.replace("+psycopg", "").rpartition("/")
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as admin:
+        admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS false')
+        admin.execute(
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = %s",
+            [name],
+        )
+        try:
+            yield
+        finally:
+            admin.execute(f'ALTER DATABASE "{name}" ALLOW_CONNECTIONS true')
+
+
+def test_postgresql_that_goes_away_and_comes_back_ends_as_sqlite_does(
+    stream: str, whole: Worker, tmp_path: Path, postgres_database: str
+) -> None:
+    worker = Worker(tmp_path, stream, postgres_database)
+    run = worker.start("detected", 15, signal.SIGSTOP)
+    run.until_stopped()
+    with refusing_connections(postgres_database):
+        run.send(signal.SIGCONT)
+        run.until(lambda: worker.errors.count("is done again") >= 3)
+    assert run.wait() == 0, worker.errors
+    assert worker.outputs() == whole.outputs()
+    assert worker.contents() == whole.contents()
+
+
+def test_kills_on_postgresql_lose_nothing(
+    stream: str, whole: Worker, tmp_path: Path, postgres_database: str
+) -> None:
+    worker = Worker(tmp_path, stream, postgres_database)
+    for point in ("written", "applied"):
+        worker.kill(point, nth=15)
+    worker.run()
+    assert worker.outputs() == whole.outputs()
+    assert worker.contents() == whole.contents()
