@@ -26,7 +26,7 @@ demo: setup  ## A model loses its refusals; watch Backslide find it
 	$(BIN)/backslide demo --report demo/report.html
 
 test: setup services  ## Everything that must pass before a change lands
-	$(BIN)/pytest -m 'not heavy and not eval'
+	$(BIN)/pytest -n 2 --dist loadfile -m 'not heavy and not eval and not chaos'
 
 test-heavy: setup services  ## Minutes-long simulations and encoder runs
 	$(BIN)/pytest -m heavy --timeout 3600
@@ -55,6 +55,7 @@ format: setup  ## Put the code in the house style
 	$(BIN)/ruff format .
 
 bench: setup services  ## Timings, as ratios within one run
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python -m benchmarks
 
 clean:  ## Remove the virtual environment and caches

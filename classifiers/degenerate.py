@@ -95,7 +95,7 @@ def _distinct(text: str) -> float:
 def _unpronounceable(text: str) -> bool:
     """Random letters: many words of four letters and more without a vowel."""
     words = len(_WORD.findall(text))
-    return words >= 15 and len(_NO_VOWEL.findall(text)) > 0.2 * words
+    return words >= 15 and len(_NO_VOWEL.findall(text)) > 0.08 * words
 
 
 def _jumbled(text: str) -> bool:

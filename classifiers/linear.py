@@ -117,7 +117,7 @@ class LinearClassifier:
         propensity = self._propensity.logits(grams)[:, 0]
         if self._tuned is not None:
             propensity = self._tuned.logits(grams, propensity)
-        hazards = _softmax(self._hazards.logits(grams)).astype(np.float32)
+        hazards = softmax(self._hazards.logits(grams)).astype(np.float32)
         group = np.argmax(group_shares(hazards), axis=1).astype(np.uint8)
         absent = np.array([not prompt.strip() for prompt in prompts])
         propensity[absent] = np.nan
@@ -177,7 +177,8 @@ def _sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
     return p
 
 
-def _softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+def softmax(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Shares that sum to 1 in every row."""
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))
     shares: NDArray[np.float64] = powers / powers.sum(axis=1, keepdims=True)
     return shares

@@ -145,7 +145,7 @@ def load(version: str | None = None, directory: Path = DIRECTORY) -> Weights:
     if digest != entry.sha256:
         raise WeightsError(
             f"classifier weights {path.name}: sha256 {digest[:12]}... is not the"
-            f" {entry['sha256'][:12]}... of manifest.json; the file was changed or damaged,"
+            f" {entry.sha256[:12]}... of manifest.json; the file was changed or damaged,"
             " reinstall backslide or run `make train`"
         )
     with np.load(io.BytesIO(content), allow_pickle=False) as arrays:

@@ -22,7 +22,9 @@ def build(corpus: dict[str, list[Row]], encoder: Encoder, version: str) -> Weigh
     read = prompts.read(corpus)
     propensity, hazards = prompts.train(read, encoder, vocabulary(encoder, read))
     readable = [row.response for row in refusals.examples(corpus)]
-    readable += [prompt.text for prompt in read if prompt.lang == "en"]
+    readable += [
+        prompt.text for prompt in read if prompt.lang == "en" and prompt.source != prompts.SENTENCES
+    ]
     return Weights(
         version,
         {
@@ -39,7 +41,7 @@ def vocabulary(encoder: Encoder, read: Iterable[prompts.Prompt]) -> list[str]:
     """The encoder's words and those seen in at least three English prompts, sorted."""
     seen: dict[str, int] = {}
     for prompt in read:
-        if prompt.lang == "en":
+        if prompt.lang == "en" and prompt.source != prompts.SENTENCES:
             for word in set(prompt.text.lower().split()):
                 seen[word] = seen.get(word, 0) + 1
     common = {word for word, n in seen.items() if n >= 3 and word.isascii() and word.isalnum()}

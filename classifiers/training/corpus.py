@@ -15,8 +15,8 @@ PERMISSIVE: Final = frozenset({"MIT", "Apache-2.0", "CC-BY-4.0"})
 FILES: Final = ("refusal", "prompt_category", "response_harm", "pairs", "benign")
 
 
-def read(directory: Path, name: str) -> list[Row]:
-    """Rows of ``<name>.jsonl.gz`` whose licence lets their influence ship in weights.
+def read(directory: Path, name: str, permissive: bool = True) -> list[Row]:
+    """Rows of ``<name>.jsonl.gz``; `permissive`: those whose licence lets them train weights.
 
     Raises:
         FileNotFoundError: one line that names the missing file.
@@ -26,7 +26,7 @@ def read(directory: Path, name: str) -> list[Row]:
         raise FileNotFoundError(f"training data: {path} is missing; pass --data DIR")
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         rows = [json.loads(line) for line in lines]
-    return [row for row in rows if row["licence"] in PERMISSIVE]
+    return [row for row in rows if not permissive or row["licence"] in PERMISSIVE]
 
 
 def read_all(directory: Path) -> dict[str, list[Row]]:

@@ -10,7 +10,7 @@ still gets the weight of its neighbours, at no cost in serving.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple
@@ -22,6 +22,7 @@ from sklearn.linear_model import LogisticRegression
 
 from classifiers.hashing import Hasher
 from classifiers.taxonomy import Accept, accept_set
+from classifiers.training import sentences
 from classifiers.training.corpus import Row, normal
 from classifiers.training.ridge import ridge
 from classifiers.weights import Head
@@ -52,11 +53,16 @@ class Prompt(NamedTuple):
     """Hazards that its source's label stands for; empty if it has none."""
     refusals: float
     """Share of the aligned models in the data that refused it; NaN if none was asked."""
+    origin: str
+    """Source that a held-out measurement takes it out with; a sentence's is that of the prompt
+    it answers."""
 
 
 # Harmful by name, but most of what they hold no aligned model refuses (role play, mild opinions):
 # as positives they teach the head that ordinary openings are harm. They stay as unlabelled text.
 _SOFT: Final = ("xsafety",)
+
+SENTENCES: Final = "sentences"
 
 
 _PROMPT_SOURCES: Final[dict[str, str]] = {
@@ -75,7 +81,10 @@ _BENIGN_SOURCES: Final[dict[str, str]] = {
 
 
 def read(corpus: dict[str, list[Row]]) -> list[Prompt]:
-    """Every distinct prompt of the corpus; the first source that names a prompt keeps it."""
+    """Every distinct prompt of the corpus, and sentences of its answers as unlabelled text.
+
+    The first source that names a prompt keeps it.
+    """
     shares = _refusal_shares(corpus)
     prompts: dict[str, Prompt] = {}
 
@@ -83,7 +92,7 @@ def read(corpus: dict[str, list[Row]]) -> list[Prompt]:
         key = normal(row["prompt"])
         if key and (key not in prompts or prompts[key].kind is Kind.UNLABELLED):
             share = float(np.mean(shares[key])) if shares[key] else float("nan")
-            prompts[key] = Prompt(row["prompt"], source, kind, lang, accept, share)
+            prompts[key] = Prompt(row["prompt"], source, kind, lang, accept, share, source)
 
     for row in corpus["prompt_category"]:
         source, lang = str(row["source"]), row["lang"]
@@ -110,7 +119,14 @@ def read(corpus: dict[str, list[Row]]) -> list[Prompt]:
             add(row, "coconot-contrast", Kind.ORDINARY)
         else:
             add(row, row["source"], Kind.UNLABELLED, row["lang"])
-    return list(prompts.values())
+    return [*prompts.values(), *_sentences(corpus, prompts)]
+
+
+def _sentences(corpus: dict[str, list[Row]], prompts: Mapping[str, Prompt]) -> Iterator[Prompt]:
+    for text, answered in sentences.sample(corpus).items():
+        prompt = prompts.get(normal(answered))
+        origin = prompt.origin if prompt else SENTENCES
+        yield Prompt(text, SENTENCES, Kind.UNLABELLED, "en", (), float("nan"), origin)
 
 
 def _refusal_shares(corpus: dict[str, list[Row]]) -> dict[str, list[float]]:
@@ -149,8 +165,8 @@ class WordVectors:
         """
         singles = Hasher(limit=64, words=1, bits=HASHER.bits)
         centred = vectors - vectors.mean(axis=0)
-        _, _, axes = np.linalg.svd(centred[::3], full_matrices=False)
-        reduced = centred @ axes[:_WORD_WIDTH].T
+        _, axes = np.linalg.eigh(centred.T.astype(np.float64) @ centred)
+        reduced = (centred @ axes[:, -_WORD_WIDTH:]).astype(np.float32)
         reduced /= np.linalg.norm(reduced, axis=1).mean()
         counts = np.zeros(HASHER.buckets)
         for start in range(0, len(texts), 1024):
@@ -161,7 +177,7 @@ class WordVectors:
         one_token = np.diff(grams.starts) == 2
         buckets = grams.buckets[grams.starts[:-1][one_token] + 1]
         damped = reduced[one_token] * (1e-3 / (1e-3 + frequency[buckets]))[:, None]
-        table = np.zeros((HASHER.buckets, _WORD_WIDTH), dtype=np.float32)
+        table = np.zeros((HASHER.buckets, reduced.shape[1]), dtype=np.float32)
         table[buckets] = damped
         return cls(table)
 

@@ -9,12 +9,14 @@ from typing import Final, NoReturn
 import click
 
 from monitor.cli.alerts import alerts
+from monitor.cli.backtest import backtest
 from monitor.cli.baseline import baseline
 from monitor.cli.classify import classify
 from monitor.cli.config import config
 from monitor.cli.demo import demo
 from monitor.cli.errors import CommandError, report
 from monitor.cli.event import event
+from monitor.cli.plan import plan
 from monitor.cli.run import run
 from monitor.cli.session import Session
 
@@ -43,7 +45,7 @@ def backslide(
 
 
 COMMANDS: Final[tuple[click.Command, ...]] = (
-    run, classify, baseline, alerts, event, config, demo,
+    run, classify, baseline, backtest, plan, alerts, event, config, demo,
 )  # fmt: skip
 for command in COMMANDS:
     backslide.add_command(command)

@@ -86,6 +86,7 @@ OPTIONS: Mapping[str, str] = {
     "baseline__window": "--baseline-window",
     "baseline__auto_approve": "--auto-approve",
     "classifier__name": "--classifier",
+    "detection__false_pages": "--false-pages",
 }
 """The option behind each setting that can be given on the command line."""
 

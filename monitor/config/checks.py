@@ -23,11 +23,26 @@ def conflicts(config: Config) -> Iterator[Conflict]:
     kafka: Path = ("source", "kafka")
     yield from _kafka(config.source.kafka, kafka)
     yield from _either(config.privacy, ("privacy",), "key", "key_file")
+    yield from _version(config.classifier.version)
     for i, rule in enumerate(config.exclude):
         if rule.empty:
             fix = "name a field, such as deployment, or remove the rule"
             yield Conflict(("exclude", i), "matches nothing", fix)
     yield from _alerts(config.alerts)
+
+
+def _version(wanted: str | None) -> Iterator[Conflict]:
+    if wanted is None:
+        return
+    # Only here, because the import takes its time.
+    from classifiers import versions
+
+    ships = versions()
+    # An identity names its weights by their hash, and may name what was tuned on them.
+    digest = wanted.partition("+")[0].rpartition("sha256:")[2]
+    if wanted not in ships and digest not in ships.values():
+        fix = f"choose one of {', '.join(ships)}, or leave it out"
+        yield Conflict(("classifier", "version"), "is not one that ships", fix)
 
 
 def _kafka(kafka: Kafka, at: Path) -> Iterator[Conflict]:

@@ -4,6 +4,7 @@ from monitor.detection.baseline import Approval, Baseline, BaselineError
 from monitor.detection.breadth import e_benjamini_hochberg
 from monitor.detection.budget import EPOCH_SECONDS, Budget, BudgetLine
 from monitor.detection.change import ChangeEstimate, ChangeTime
+from monitor.detection.conditional import ConditionalSR, StratumCounts
 from monitor.detection.counts import EpochCounts, IntArray, RiskyAnswer
 from monitor.detection.dedup import Deduplicated, day_of, deduplicate, event_keys
 from monitor.detection.events import Events, bins_of, count, events_of
@@ -35,6 +36,7 @@ __all__ = [
     "Change",
     "ChangeEstimate",
     "ChangeTime",
+    "ConditionalSR",
     "Deduplicated",
     "Difference",
     "EmptyWindowError",
@@ -52,6 +54,7 @@ __all__ = [
     "Severity",
     "ShiryaevRoberts",
     "Status",
+    "StratumCounts",
     "TwoWitnesses",
     "Window",
     "Witness",

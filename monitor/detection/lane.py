@@ -128,7 +128,13 @@ class Lane:
         if not live.any():
             return []
         refused_rate = self._refused_rate()
-        self._recent.update(counts, live, start=start, refused_rate=refused_rate)
+        self._recent.update(
+            counts,
+            live,
+            start=start,
+            refused_rate=refused_rate,
+            boilerplate=self._baseline.boilerplate,
+        )
         if self._provisional:
             self._arm()
         self._detect(counts, live, start=start, end=end)

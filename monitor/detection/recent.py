@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, Final
 
 import numpy as np
@@ -30,12 +31,24 @@ class Recent:
         """Whether counts come with the records they count."""
 
     def update(
-        self, counts: EpochCounts, live: IntArray, *, start: float, refused_rate: float
+        self,
+        counts: EpochCounts,
+        live: IntArray,
+        *,
+        start: float,
+        refused_rate: float,
+        boilerplate: Collection[int],
     ) -> None:
-        """One epoch from `start`; `refused_rate` per interaction tells how long a block is."""
+        """One epoch from `start`; `refused_rate` per interaction tells how long a block is.
+
+        Keys in `boilerplate` (one gateway account for everybody) tell nobody apart.
+        """
         self.identified = counts.risky is not None
         for risky in counts.risky or ():
-            self.answers.append((start, risky.record_id, risky.source_key, risky.template_key))
+            source, template = (
+                0 if key in boilerplate else key for key in (risky.source_key, risky.template_key)
+            )
+            self.answers.append((start, risky.record_id, source, template))
         del self.answers[:-_ANSWERS]
         for replica in sorted(counts.replicas):
             if replica in self.replicas or len(self.replicas) < _REPLICAS:

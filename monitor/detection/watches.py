@@ -149,11 +149,14 @@ class Watches:
     ) -> None:
         """One epoch. `witnesses` are (l1, l2); `spend` is s of each rule's alert.
 
-        An open alarm is not watched for opening; single counts are not while a page is open.
+        An open alarm is not watched for opening; single counts are not while a page is open,
+        nor risky answers where no prompts are seen.
         """
         watched = np.array(
             [
-                incident is None and not (page_open and rule.severity != "page")
+                incident is None
+                and not (page_open and rule.severity != "page")
+                and not (rule.witness == 1 and self.layout.bins == 1)
                 for rule, incident in zip(RULES, self.incidents, strict=True)
             ]
         )

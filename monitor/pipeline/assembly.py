@@ -17,6 +17,7 @@ from classifiers import LinearClassifier
 from monitor.alerts import Incidents, Lifecycle, Links, OutboxWorker
 from monitor.alerts.channels import Channel, open_channels
 from monitor.config import Config
+from monitor.detection import Baseline
 from monitor.pipeline.actions import apply_actions
 from monitor.pipeline.alerting import Alerting, Announced
 from monitor.pipeline.detect import DetectStep
@@ -26,7 +27,7 @@ from monitor.pipeline.learning import WindowRule
 from monitor.pipeline.observe import Observatory
 from monitor.pipeline.options import RunOptions
 from monitor.pipeline.outcome import summarise
-from monitor.pipeline.outputs import open_output, output_key
+from monitor.pipeline.outputs import OutputError, open_output, output_key
 from monitor.pipeline.retention import RetentionRule
 from monitor.pipeline.state import baseline_row, encode, restore
 from monitor.pipeline.summary import Summary
@@ -70,7 +71,12 @@ def run(
         StoreLocked, StateConflict, PositionConflict, StoreError, SourceError, OutputError,
         ClassifierError, WeightsError, ChannelError
     """
+    _distinct(options)
     with contextlib.ExitStack() as stack:
+        # What may be wrong with the settings shows before anything is made or written.
+        channels = open_channels(channel_settings(config))
+        for channel in channels:
+            stack.callback(channel.close)
         store = open_store(options.store_url)
         stack.callback(store.close)
         store.lock()
@@ -82,11 +88,8 @@ def run(
             max_record_bytes=config.pipeline.max_record_bytes,
         )
         stack.callback(source.close)
-        channels = open_channels(channel_settings(config))
-        for channel in channels:
-            stack.callback(channel.close)
         worker = OutboxWorker(store, channels)
-        classifier = LinearClassifier.load(config.classifier.version)
+        classifier = _classifier(config, store)
         embedded = Embedded(
             store=store,
             source=source,
@@ -210,6 +213,54 @@ def window_rule(options: RunOptions) -> WindowRule:
     if window is None:
         return WindowRule()
     return WindowRule(records=window.records, seconds=window.seconds)
+
+
+def _classifier(config: Config, store: Store) -> LinearClassifier:
+    """The one that is configured, else the one that made the baseline approved last: counts of
+    two classifiers cannot be compared, so an upgrade must wait for a baseline of its own.
+
+    Raises:
+        WeightsError: its weights do not ship any more.
+    """
+    approved = [
+        baseline
+        for row in store.baselines()
+        if row.state == "approved" and (baseline := Baseline.from_json(row.body)).approved
+    ]
+    approved.sort(key=lambda baseline: baseline.approved.at if baseline.approved else 0.0)
+    pinned = approved[-1].classifier if approved else None
+    classifier = LinearClassifier.load(config.classifier.version or pinned)
+    for baseline in approved:
+        if baseline.classifier != classifier.identity:
+            logger.warning(
+                "baseline %s of %s was made by another classifier (%s) than judges now; "
+                "learn and approve a new one",
+                baseline.id,
+                baseline.deployment,
+                baseline.classifier,
+            )
+    return classifier
+
+
+def _distinct(options: RunOptions) -> None:
+    """Lines written to a file that is read would be read again, and a report would replace it.
+
+    Raises:
+        OutputError: two of the files are one.
+    """
+    files = {
+        "--source": options.source,
+        "--alerts": options.alerts,
+        "--verdicts": options.verdicts,
+        "--dead-letters": options.dead_letters,
+        "--report": options.report,
+    }
+    taken: dict[str, str] = {}
+    for flag, path in files.items():
+        if path and path != "-":
+            other = taken.setdefault(os.path.realpath(path), flag)
+            if other != flag:
+                raise OutputError(f"{flag} {path}: is {other} too; give it a file of its own")
 
 
 def _outputs(options: RunOptions, store: Store, stack: contextlib.ExitStack) -> Outputs:

@@ -25,6 +25,8 @@ from monitor.store.base import ModelEventRow
 
 MAX_DEPLOYMENTS: Final = 1_000
 OTHER_DEPLOYMENT: Final = "other"
+AUTOMATIC: Final = "auto"
+"""Who approved a baseline that nobody was asked about."""
 ARM_FOR: Final = 0.2
 """A default window ends once losses to this share of refusals would be found."""
 
@@ -298,7 +300,7 @@ class DetectStep:
         candidate. Who retired a baseline wants to see the next one before it counts."""
         if self.auto_approve and first:
             reason = "first baseline of this deployment, approved automatically"
-            baseline = baseline.with_approval(by="auto", at=at, reason=reason)
+            baseline = baseline.with_approval(by=AUTOMATIC, at=at, reason=reason)
             self.know(baseline)
         deployment.baseline = baseline
         deployment.learning = None

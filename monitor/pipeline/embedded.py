@@ -11,23 +11,23 @@ import logging
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
 import msgspec
 
-from monitor.detection import Finding
+from monitor.detection import Baseline, Finding
 from monitor.pipeline.actions import apply_actions
 from monitor.pipeline.alerting import Alerting, Announced
 from monitor.pipeline.classify import Classified, ClassifyStep
 from monitor.pipeline.deployment import Deployment
-from monitor.pipeline.detect import DetectStep
+from monitor.pipeline.detect import AUTOMATIC, DetectStep
 from monitor.pipeline.detected import Detected, Raised
 from monitor.pipeline.outputs import Output
 from monitor.pipeline.retention import RetentionRule
 from monitor.pipeline.state import Memory, baseline_row, encode, restore
-from monitor.sources.base import Position, RawBatch, Source
+from monitor.sources.base import Position, RawBatch, RawRecord, Rejected, Source
 from monitor.store.base import (
     Commit,
     OffsetMove,
@@ -132,7 +132,7 @@ class Embedded:
         Raises:
             SourceError, PositionConflict, StoreError, ClassifierError, OutputError
         """
-        self._acted = self._busy = time.monotonic()
+        self._busy = time.monotonic()
         while not (self.stopping.is_set() or self.source.exhausted):
             self._persist(self._turn)
         ended = self.source.exhausted and not self.stopping.is_set()
@@ -215,9 +215,10 @@ class Embedded:
     def process(self, raw: RawBatch) -> None:
         """Take one poll through both steps into the store."""
         self.checkpoint("polled")
-        fresh = [r for r in raw.records if r.offset >= self._offsets.get(r.partition, 0)]
-        duplicates = len(raw.records) - len(fresh)
-        classified = self.classify.run(replace(raw, records=fresh))
+        records = [record for record in raw.records if self._is_new(record)]
+        rejected = [record for record in raw.rejected if self._is_new(record)]
+        duplicates = len(raw.records) + len(raw.rejected) - len(records) - len(rejected)
+        classified = self.classify.run(replace(raw, records=records, rejected=rejected))
         self.checkpoint("classified")
         detected = self.detect.run(self.source.name, classified)
         self._lost(raw, detected)
@@ -225,6 +226,9 @@ class Embedded:
         announced = self.memory.desk.announce(detected.raised)
         self.checkpoint("detected")
         self._finish(raw, classified, detected, announced, {})
+
+    def _is_new(self, record: RawRecord | Rejected) -> bool:
+        return record.offset >= self._offsets.get(record.partition, 0)
 
     def close_epochs(self) -> None:
         """Close what is open: the end of a file, or a quiet source."""
@@ -245,15 +249,18 @@ class Embedded:
         self._finish(RawBatch(), None, detected, announced, results)
 
     def _lost(self, raw: RawBatch, detected: Detected) -> None:
-        lost = sum(raw.lost.values())
-        if not lost:
+        """Count and tell what was gone before it was read; how much, a file does not know."""
+        if not raw.lost:
             return
+        lost = sum(raw.lost.values())
         detected.totals["lost", ""] += lost
-        logger.error("%d records were deleted from the source before they were read", lost)
+        logger.error(
+            "%s records were deleted before they were read", lost or "an unknown number of"
+        )
         at = max((d.watermark for d in self.detect.deployments.values()), default=0.0)
         finding = Finding("RecordsLost", "open", "ticket", max(at, 0.0), "pipeline")
-        raised = Raised(-1, self.classify.deployment, "", "", finding, {"lost": lost})
-        detected.raised.insert(0, raised)
+        counts = {"lost": lost} if lost else {}
+        detected.raised.insert(0, Raised(-1, self.classify.deployment, "", "", finding, counts))
 
     def _account(
         self, classified: Classified, duplicates: int, totals: Counter[tuple[str, str]]
@@ -278,6 +285,7 @@ class Embedded:
         """Write, commit and tell."""
         self._commit(raw, classified, detected, announced, results)
         self._note_armed()
+        _tell(detected.learned)
         if announced.outbox:
             self.wake()
         self.source.acknowledge(raw.positions)
@@ -325,3 +333,24 @@ class Embedded:
             for p, position in sorted(raw.positions.items())
         ]
         return [*moves, self.memory.numbered()]
+
+
+def _tell(learned: Sequence[Baseline]) -> None:
+    """Say what counts as healthy from now on, above all where nobody was asked."""
+    for baseline in learned:
+        if baseline.approved is not None and baseline.approved.by == AUTOMATIC:
+            logger.info(
+                "%s: what it did in %d interactions was approved automatically as healthy; "
+                "look at it with backslide baseline show %s",
+                baseline.deployment,
+                baseline.counts.n,
+                baseline.id,
+            )
+        elif baseline.state == "candidate":
+            logger.info(
+                "%s: a baseline was learned from %d interactions; until it is approved nothing "
+                "pages: backslide baseline approve %s --by WHO",
+                baseline.deployment,
+                baseline.counts.n,
+                baseline.id,
+            )

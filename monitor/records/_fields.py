@@ -38,7 +38,7 @@ class Reason(StrEnum):
     UNSUPPORTED = "unsupported"
 
 
-class Malformed(Exception):  # noqa: N818 - what it says of the record, not of the program
+class Malformed(Exception):
     """A record that cannot be read as an interaction.
 
     The message is one line that names the field and the fix. It is made of fixed words only:

@@ -66,6 +66,17 @@ class Totals:
 
 
 @dataclass(frozen=True, slots=True)
+class Rule:
+    """What another rule would have paged on the same past."""
+
+    deployment: str
+    name: str
+    words: str
+    pages: Sequence[float] = ()
+    """Event times in seconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReportData:
     """Everything in a report. The same data give the same bytes."""
 
@@ -75,3 +86,5 @@ class ReportData:
     totals: Totals = field(default_factory=Totals)
     story: str = ""
     """What was played, where it is a demo."""
+    rules: Sequence[Rule] = ()
+    """The usual alternatives, where it is a backtest."""

@@ -39,6 +39,7 @@ class _Section:
 
     lane: Lane
     plot: _Plot
+    marked: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,7 @@ def render(report: ReportData) -> str:
         rows=report.lanes[:MOST_ROWS],
         more_rows=max(0, len(report.lanes) - MOST_ROWS),
         most_names=MOST_NAMES,
+        most_rows=MOST_ROWS,
     )
 
 
@@ -96,6 +98,7 @@ def _section(lane: Lane, found: Sequence[Incident], number: int) -> _Section:
             wide=Markup(witness_chart(lane, marks, f"{name}a", WIDE)),  # noqa: S704
             narrow=Markup(witness_chart(lane, marks, f"{name}b", NARROW)),  # noqa: S704
         ),
+        marked=marks.change is not None,
     )
 
 

@@ -89,8 +89,10 @@ class AdvisoryLock:
         self._session: sa.Connection | None = None
 
     def acquire(self) -> None:
-        if self._session is not None:
+        """As `Lock.acquire`; once the session broke, again in a new one, if it is still free."""
+        if self._session is not None and not self._session.invalidated:
             return
+        self.release()
         with store_errors(self._title):
             session = self._engine.connect()
             try:

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.chaos.harness import Worker
-from tests.chaos.stream import UNREADABLE, traffic, write
+from tests.chaos.harness import Worker, end_all
+from tests.chaos.stream import UNREADABLE, send, topic, traffic, write
+from tests.services.kafka import Kafka
+
+
+@pytest.fixture(autouse=True)
+def _nothing_runs_on() -> Iterator[None]:
+    yield
+    end_all()
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +31,23 @@ def whole(stream: str, tmp_path_factory: pytest.TempPathFactory) -> Worker:
     lines = Path(stream).read_bytes().splitlines()
     assert summary["consumed"] == len(lines)
     assert summary["dead_lettered"] == {"invalid_json": lines.count(UNREADABLE)}
-    opened = {alert["alert"] for alert in worker.alerts() if alert["event"] == "open"}
-    assert {"Unalignment", "UnapprovedArtifact"} <= opened
+    assert {"Unalignment", "UnapprovedArtifact"} <= worker.opened().keys()
+    return worker
+
+
+@pytest.fixture(scope="session")
+def topic_url(kafka: Kafka) -> str:
+    """A topic of one partition that holds the stream."""
+    name = topic(kafka)
+    send(kafka, name, traffic())
+    return f"kafka://{kafka.servers}/{name}"
+
+
+@pytest.fixture(scope="session")
+def whole_topic(topic_url: str, tmp_path_factory: pytest.TempPathFactory) -> Worker:
+    """A run over that topic that was never interrupted."""
+    worker = Worker(tmp_path_factory.mktemp("whole-topic"), topic_url)
+    summary = worker.run()
+    assert summary["consumed"] == len(traffic())
+    assert {"Unalignment", "UnapprovedArtifact"} <= worker.opened().keys()
     return worker

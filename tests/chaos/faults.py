@@ -1,10 +1,15 @@
-"""What a store may do to a run: refuse, or do its work and fail to say so."""
+"""What the world does to a run: a store refuses, or does its work and fails to say so; a process
+dies between sending an alert and writing down that it did."""
 
 from __future__ import annotations
 
+import os
+import resource
+import signal
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from monitor.alerts.channels import WebhookChannel
 from monitor.pipeline import embedded
 from monitor.store.base import Commit, StoreError
 from monitor.store.sql import SqlStore
@@ -57,11 +62,33 @@ def _reads(name: str) -> None:
     setattr(SqlStore, name, read)
 
 
+def _die_after_sending(nth: int) -> None:
+    whole = WebhookChannel.send
+    sent = 0
+
+    def send(self: WebhookChannel, alert: bytes) -> None:
+        nonlocal sent
+        whole(self, alert)
+        sent += 1
+        if sent == nth:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    WebhookChannel.send = send  # type: ignore[method-assign]
+
+
+def _fill_the_disk() -> None:
+    """Files cannot grow any more once they have a megabyte and a half."""
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, resource.RLIM_INFINITY))
+
+
 FAULTS: Mapping[str, Callable[[], None]] = {
     "commits refused": lambda: _commits(_refuse, REFUSED),
     "answers lost": lambda: _commits(_lose_the_answer, REFUSED),
     "first answer lost": lambda: _commits(_lose_the_answer, range(1, 2)),
     "gone for good": lambda: _commits(_refuse, range(6, 1_000)),
+    "dies after sending": lambda: _die_after_sending(1),
+    "dies after sending again": lambda: _die_after_sending(2),
+    "disk full": _fill_the_disk,
     "reads fail": _no_reads,
 }
 

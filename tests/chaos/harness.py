@@ -29,6 +29,7 @@ LIMIT = 240.0
 # Imports the program once; every run is then a fork, which starts in no time.
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(["tests.chaos.worker"])
+_started: list[BaseProcess] = []
 
 _WALL_CLOCK = {"committed_at", "changed_at", "created_at", "closed_at", "due_at"}
 _NUMBERS = {"id", "number"}
@@ -64,8 +65,8 @@ class Run:
             time.sleep(0.02)
 
     def send(self, number: signal.Signals) -> None:
-        assert self.process.pid is not None
-        os.kill(self.process.pid, number)
+        if self.process.is_alive() and self.process.pid is not None:
+            os.kill(self.process.pid, number)
 
 
 def _state(pid: int | None) -> str:
@@ -99,9 +100,7 @@ class Worker:
     def errors(self) -> str:
         return (self.folder / "err").read_text()
 
-    def start(
-        self, point: str = "", nth: int = 1, number: signal.Signals = signal.SIGKILL
-    ) -> Run:
+    def start(self, point: str = "", nth: int = 1, number: signal.Signals = signal.SIGKILL) -> Run:
         """Start a run that gets signal `number` when it is at `point` for the `nth` time."""
         config = {
             "source": {"url": self.source},
@@ -149,6 +148,14 @@ class Worker:
         lines = (self.folder / "alerts").read_text().splitlines()
         return [json.loads(line) for line in lines]
 
+    def opened(self) -> dict[str, list[str]]:
+        """Dedup keys of the alerts that opened, by name."""
+        keys: dict[str, list[str]] = {}
+        for alert in self.alerts():
+            if alert["event"] == "open":
+                keys.setdefault(alert["alert"], []).append(alert["dedup_key"])
+        return keys
+
     def contents(self) -> dict[str, list[tuple[Any, ...]]]:
         return contents(self.store)
 
@@ -163,9 +170,19 @@ def command(folder: Path, *arguments: str) -> Run:
 
 def _start(target: Any, what: Any, folder: Path) -> Run:
     out, err = folder / "out", folder / "err"
-    process = _processes.Process(target=target, args=(what, str(out), str(err)))
+    process = _processes.Process(target=target, args=(what, str(out), str(err)), daemon=True)
     process.start()
+    _started.append(process)
     return Run(process, out, err)
+
+
+def end_all() -> None:
+    """End what a failed test left running."""
+    while _started:
+        process = _started.pop()
+        process.kill()
+        process.join()
+        process.close()
 
 
 def proven_kills(notes: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -25,6 +25,19 @@ def _offsets_apart(checkpoint: Checkpoint) -> None:
     SqlStore.commit = commit  # type: ignore[method-assign]
 
 
+def _outbox_apart(checkpoint: Checkpoint) -> None:
+    """Write down what is to be delivered once the state is committed."""
+    whole = SqlStore.commit
+
+    def commit(self: SqlStore, commit: Commit, *, now: float) -> None:
+        whole(self, replace(commit, outbox=()), now=now)
+        if commit.outbox:
+            checkpoint("before outbox")
+            whole(self, Commit(outbox=commit.outbox), now=now)
+
+    SqlStore.commit = commit  # type: ignore[method-assign]
+
+
 def _no_compare_and_set(_: Checkpoint) -> None:
     """Write offsets whatever they have become in the meantime."""
     whole = SqlStore.commit
@@ -86,6 +99,7 @@ def _no_lock(_: Checkpoint) -> None:
 
 MUTANTS: Mapping[str, Callable[[Checkpoint], None]] = {
     "offsets apart": _offsets_apart,
+    "outbox apart": _outbox_apart,
     "no compare-and-set": _no_compare_and_set,
     "no commit number": _no_commit_number,
     "outputs not cut": _outputs_not_cut,

@@ -54,7 +54,7 @@ class Backslide:
         return path.read_text().splitlines() if path.exists() else []
 
     def consumed(self) -> int:
-        return next(n for name, _, n in contents(self.store)["totals"] if name == "consumed")
+        return sum(n for name, _, n in contents(self.store)["totals"] if name == "consumed")
 
 
 def summary(run: Run) -> dict[str, Any]:
@@ -108,6 +108,22 @@ def test_sigterm_commits_what_was_read_and_a_restart_goes_on(backslide: Backslid
     assert second.wait() == 0, second.err.read_text()
     assert summary(second)["consumed"] == backslide.lines
     assert len(backslide.verdicts()) == backslide.readable
+
+
+def test_a_file_that_was_deleted_unread_opens_a_ticket(backslide: Backslide) -> None:
+    first = backslide.follow()
+    first.send(signal.SIGKILL)
+    first.wait()
+    backslide.source.unlink()
+    write(backslide.source, traffic(100, 0, seed=1))
+    alerts = backslide.folder / "alerts.jsonl"
+    second = backslide.start("--follow", "--alerts", str(alerts))
+    second.until(lambda: alerts.exists() and alerts.read_text())
+    ticket = json.loads(alerts.read_text().splitlines()[0])
+    assert (ticket["alert"], ticket["severity"]) == ("RecordsLost", "ticket")
+    assert "an unknown number of records" in ticket["summary"]
+    second.send(signal.SIGTERM)
+    assert second.wait() == 0
 
 
 @pytest.mark.parametrize("point", ["polled", "written"])

@@ -2,28 +2,53 @@
 
 from __future__ import annotations
 
+import signal
+import time
 from collections import Counter
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from tests.chaos.harness import POINTS, Worker, proven_kills
 from tests.chaos.stream import traffic, write
 
-KILLS_PER_POINT = 4
 
-
+@pytest.mark.parametrize("each", [4, pytest.param(60, marks=pytest.mark.chaos)])
 def test_kills_before_commit_lose_nothing_and_count_nothing_twice(
-    stream: str, whole: Worker, tmp_path: Path
+    stream: str, whole: Worker, tmp_path: Path, each: int
 ) -> None:
-    worker = Worker(tmp_path, stream)
-    for point in POINTS * KILLS_PER_POINT:
-        worker.kill(point, nth=3)
+    """`each` kills at every point, spread over the whole stream."""
+    kills = POINTS * each
+    worker = Worker(tmp_path, stream, batch_size=len(traffic()) // (len(kills) + 2))
+    for point in kills:
+        worker.kill(point, nth=2)
     worker.run()
-    proven = Counter(proven_kills(worker.notes()))
-    assert proven == dict.fromkeys(POINTS, KILLS_PER_POINT)
+    assert Counter(proven_kills(worker.notes())) == dict.fromkeys(POINTS, each)
     assert worker.outputs() == whole.outputs()
     assert worker.contents() == whole.contents()
+
+
+@pytest.mark.chaos
+def test_kills_at_any_moment_lose_nothing_and_count_nothing_twice(
+    stream: str, whole: Worker, tmp_path: Path
+) -> None:
+    """Kills by the clock, which fall anywhere: also into the start, a write, or a commit."""
+    rng = Random(0)
+    kills = laps = 0
+    while kills < 200:
+        worker = Worker(tmp_path / str(laps), stream)
+        while True:
+            worker.batch_size = rng.choice((16, 64, 300))
+            run = worker.start()
+            time.sleep(rng.uniform(0.05, 0.6))
+            run.send(signal.SIGKILL)
+            if run.wait() == 0:
+                break
+            kills += 1
+        assert worker.outputs() == whole.outputs()
+        assert worker.contents() == whole.contents()
+        laps += 1
 
 
 def test_a_kill_at_the_end_of_the_file_leaves_no_trace(

@@ -15,69 +15,46 @@ from tests.chaos.stream import UNREADABLE, traffic
 from tests.services.kafka import Kafka
 
 PARTITIONS = 4
-WAVES = 8
 
 
-@pytest.fixture(scope="module")
-def url(kafka: Kafka) -> str:
-    """A topic of one partition that holds the whole stream."""
-    topic = stream.topic(kafka)
-    stream.send(kafka, topic, traffic())
-    return f"kafka://{kafka.servers}/{topic}"
-
-
-@pytest.fixture(scope="module")
-def whole(url: str, tmp_path_factory: pytest.TempPathFactory) -> Worker:
-    worker = Worker(tmp_path_factory.mktemp("whole"), url)
-    summary = worker.run()
-    assert summary["consumed"] == len(traffic())
-    assert "Unalignment" in opened(worker)
-    return worker
-
-
-def opened(worker: Worker) -> dict[str, list[str]]:
-    """Dedup keys of the alerts that opened, by name."""
-    keys: dict[str, list[str]] = {}
-    for alert in worker.alerts():
-        if alert["event"] == "open":
-            keys.setdefault(alert["alert"], []).append(alert["dedup_key"])
-    return keys
-
-
+@pytest.mark.parametrize("each", [1, pytest.param(20, marks=pytest.mark.chaos)])
 def test_kills_on_one_partition_lose_nothing_and_count_nothing_twice(
-    url: str, whole: Worker, tmp_path: Path
+    topic_url: str, whole_topic: Worker, tmp_path: Path, each: int
 ) -> None:
-    worker = Worker(tmp_path, url)
-    for point in POINTS:
-        worker.kill(point, nth=8)
+    """`each` kills at every point, spread over the whole stream."""
+    kills = POINTS * each
+    worker = Worker(tmp_path, topic_url, batch_size=len(traffic()) // (len(kills) + 2))
+    for point in kills:
+        worker.kill(point, nth=2)
     worker.run()
-    proven = Counter(proven_kills(worker.notes()))
-    assert proven == dict.fromkeys(POINTS, 1)
-    assert worker.outputs() == whole.outputs()
-    assert worker.contents() == whole.contents()
+    assert Counter(proven_kills(worker.notes())) == dict.fromkeys(POINTS, each)
+    assert worker.outputs() == whole_topic.outputs()
+    assert worker.contents() == whole_topic.contents()
 
 
+@pytest.mark.parametrize("waves", [8, pytest.param(80, marks=pytest.mark.chaos)])
 def test_kills_on_four_partitions_lose_nothing_and_count_nothing_twice(
-    kafka: Kafka, tmp_path: Path
+    kafka: Kafka, tmp_path: Path, waves: int
 ) -> None:
     """Live traffic in waves, with a kill in each; then a replay in the order that was recorded."""
     topic = stream.topic(kafka, partitions=PARTITIONS)
-    worker = Worker(tmp_path / "killed", f"kafka://{kafka.servers}/{topic}")
+    url = f"kafka://{kafka.servers}/{topic}"
+    worker = Worker(tmp_path / "killed", url, batch_size=1_000 // waves)
     lines = traffic()
     sent: list[RawRecord] = []
-    for wave in range(WAVES):
-        part = lines[len(lines) * wave // WAVES : len(lines) * (wave + 1) // WAVES]
+    for wave in range(waves):
+        part = lines[len(lines) * wave // waves : len(lines) * (wave + 1) // waves]
         sent += stream.send(kafka, topic, part, partitions=PARTITIONS)
         worker.kill(POINTS[wave % len(POINTS)], nth=3)
         summary = worker.run()
-    assert len(list(proven_kills(worker.notes()))) == WAVES
+    assert len(list(proven_kills(worker.notes()))) == waves
     assert summary["consumed"] == len(lines)
     assert summary["dead_lettered"] == {"invalid_json": sum(x.value == UNREADABLE for x in lines)}
-    assert len(opened(worker)["Unalignment"]) == 1
+    assert len(worker.opened()["Unalignment"]) == 1
 
     recorded = tmp_path / "recorded"
     recorded.write_bytes(msgspec.msgpack.encode(in_recorded_order(worker, sent)))
-    replay = Worker(tmp_path / "replay", worker.source, batch_size=1_000, recorded=recorded)
+    replay = Worker(tmp_path / "replay", url, batch_size=1_000, recorded=recorded)
     replay.run()
     assert replay.outputs() == worker.outputs()
     assert replay.contents() == worker.contents()

@@ -70,7 +70,5 @@ def test_an_end_of_file_that_another_has_closed_is_not_closed_again(
 def test_without_commit_numbers_it_is_closed_again(
     ends_in_an_alert: Worker, tmp_path: Path
 ) -> None:
-    store, _ = overtaken(
-        ends_in_an_alert.source, tmp_path, "idle written", 2, ["no commit number"]
-    )
+    store, _ = overtaken(ends_in_an_alert.source, tmp_path, "idle written", 2, ["no commit number"])
     assert store.contents() != ends_in_an_alert.contents()

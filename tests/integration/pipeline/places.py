@@ -25,7 +25,7 @@ from monitor.demo.scenarios import HEALTHY, traffic
 BACKSLIDE = str(Path(sys.executable).with_name("backslide"))
 WINDOW = 10_000
 ARTIFACT = "acme-8b@2026-02-17"
-DEADLINE = 60.0
+DEADLINE = 120.0
 
 Record = dict[str, Any]
 

@@ -115,7 +115,7 @@ def test_every_line_is_accounted_for(hostile: Place) -> None:
 def test_dead_letters_say_which_line_and_why_and_nothing_of_it(hostile: Place) -> None:
     hostile.run("hostile.jsonl")
     raw = hostile.path("hostile.jsonl").read_bytes().split(b"\n")
-    reason_of = {line: reason for line, reason in REJECTED.values()}
+    reason_of = dict(REJECTED.values())
     letters = hostile.lines("dead-letters")
     assert len(letters) == len(REJECTED)
     for letter in letters:
@@ -252,9 +252,7 @@ def test_ten_megabyte_responses_are_read_where_they_are_allowed(
 # The tests would notice
 
 
-def test_losing_a_dead_letter_is_caught(
-    hostile: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_losing_a_dead_letter_is_caught(hostile: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = ClassifyStep.run
 
     def careless(self: ClassifyStep, raw: RawBatch) -> object:
@@ -267,9 +265,7 @@ def test_losing_a_dead_letter_is_caught(
     assert not adds_up(ran.summary)
 
 
-def test_keeping_every_deployment_is_caught(
-    empty: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_keeping_every_deployment_is_caught(empty: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("monitor.pipeline.detect.MAX_DEPLOYMENTS", 10**9)
     empty.write("flood.jsonl", names(2_000))
     empty.run("flood.jsonl")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import Any
 
 import numpy as np
 import pytest
 
 from monitor.detection import EpochCounts, Finding, Lane
+from monitor.store import open_store
 from tests.integration.pipeline.places import ARTIFACT, Place, Record, changed, healthy
 
 NEW = "acme-9b@2026-03-01"
@@ -55,9 +57,7 @@ def test_a_new_artifact_is_never_learned(armed: Place) -> None:
     armed.run("both.jsonl")
     assert armed.baselines() == before
     assert armed.rows("SELECT count(*) FROM windows") == [(0,)]
-    refused = armed.rows(
-        f"SELECT sum(refused), sum(judged) FROM ledger WHERE artifact = '{NEW}'"  # noqa: S608
-    )
+    refused = armed.rows(f"SELECT sum(refused), sum(judged) FROM ledger WHERE artifact = '{NEW}'")
     assert refused[0][1] == 3_500
     assert refused[0][0] < 10
 
@@ -75,6 +75,19 @@ def test_an_announced_artifact_is_no_stranger_and_is_watched_all_the_same(armed:
     assert ("Unalignment", "page", NEW) in armed.alerts()
     page = next(x for x in armed.lines("alerts") if x["alert"] == "Unalignment")
     assert [event["artifact"] for event in page["events"]] == [NEW]
+
+
+def test_what_was_announced_while_nobody_listened_counts_from_the_first_record(
+    armed: Place,
+) -> None:
+    """Written down for a detector that died before it looked."""
+    args = {"deployment": "demo-chat", "kind": "deploy", "artifact": NEW,
+            "at": "2026-03-02T12:22:00Z"}  # fmt: skip
+    with closing(open_store(str(armed.path("store.db")))) as store:
+        store.record_action("event", by="ann", reason="", args=args, now=0.0)
+    armed.write("new.jsonl", switched()[:50])
+    armed.run("new.jsonl")
+    assert "UnapprovedArtifact" not in armed.opened()
 
 
 def test_an_artifact_of_the_configuration_is_no_stranger(armed: Place) -> None:
@@ -95,9 +108,7 @@ def test_nine_new_artifacts_share_what_lanes_there_are(armed: Place) -> None:
     assert armed.opened().count("UnapprovedArtifact") == 8
 
 
-def test_a_lane_that_learns_first_is_caught(
-    armed: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_lane_that_learns_first_is_caught(armed: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a start of its own the new artifact would pass for healthy."""
     close_epoch = Lane.close_epoch
     learned: dict[str, Any] = {}

@@ -117,7 +117,7 @@ def spoken(
     for words in (("alerts", "list"), ("alerts", "list", "--output", "json"),
                   ("baseline", "list", "--output", "json")):  # fmt: skip
         said[" ".join(words)] = place.on_store(*words).out.encode()
-    yield said
+    return said
 
 
 def leaks(said: dict[str, bytes]) -> list[str]:

@@ -76,14 +76,16 @@ def test_a_run_with_nothing_new_changes_nothing(armed: Place) -> None:
 def test_records_delivered_again_are_counted_apart_and_not_again(
     armed: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    armed.write("outputs.jsonl", changed(500))
-    armed.run("outputs.jsonl")
-    before = counted(armed)
+    too_large = b"x" * 2_000
+    config = armed.config("pipeline: {max_record_bytes: 1KiB}\n")
+    armed.write("outputs.jsonl", [*changed(500), b"{", too_large])
+    armed.run("outputs.jsonl", before=config)
+    before, letters = counted(armed), armed.lines("dead-letters")
     start = FileSource.start
     monkeypatch.setattr(FileSource, "start", lambda self, _: start(self, {}))
-    assert armed.run("outputs.jsonl").summary["duplicates"] == 500
-    assert counted(armed) == before | {("duplicates", ""): 500}
-    assert len(armed.lines("verdicts")) == 500
+    assert armed.run("outputs.jsonl", before=config).summary["duplicates"] == 502
+    assert counted(armed) == before | {("duplicates", ""): 502}
+    assert armed.lines("dead-letters") == letters
 
 
 def test_a_line_that_is_still_being_written_is_read_once(empty: Place) -> None:

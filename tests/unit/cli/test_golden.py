@@ -14,7 +14,8 @@ HELP = [
     "", "run", "classify", "baseline", "baseline list", "baseline show", "baseline learn",
     "baseline approve", "baseline retire", "baseline export", "baseline import", "alerts",
     "alerts list", "alerts show", "alerts test", "alerts mute", "alerts resolve", "event",
-    "event add", "config", "config check", "config show", "config schema", "demo",
+    "event add", "config", "config check", "config show", "config schema", "demo", "backtest",
+    "plan",
 ]  # fmt: skip
 BAD = """\
 deploymnt: chat

@@ -13,8 +13,9 @@ MODULES = [
     for module in pkgutil.iter_modules(monitor.detection.__path__)
 ]
 DETECTORS = (
-    "arming", "breadth", "budget", "change", "dedup", "divergence", "gamma_poisson", "intervals",
-    "recovery", "shiryaev_roberts", "spikes", "tally", "up_test", "witnesses",
+    "arming", "breadth", "budget", "change", "conditional", "dedup", "divergence",
+    "gamma_poisson", "intervals", "recovery", "shiryaev_roberts", "spikes", "tally",
+    "up_test", "witnesses",
 )  # fmt: skip
 
 

@@ -197,6 +197,8 @@ def test_a_filter_that_blocks_more_or_less_is_a_ticket(
         feed.at += 10
     ticket = _only(feed, "FilterChange", "open")
     assert (ticket.severity, ticket.direction) == ("ticket", direction)
+    assert ticket.blocked is not None
+    assert (ticket.blocked.after > ticket.blocked.before) == (direction == "up")
     assert ticket.change is not None
     assert abs(ticket.change.at - (baseline.last + 1000)) <= 50
 
@@ -264,6 +266,22 @@ def test_nobody_is_woken_for_the_answers_that_one_or_two_users_got(
     if paged:
         notes = _only(feed, "Unalignment", "open").notes
         assert ("gateway_traffic" in notes) == ("no source" in who)
+
+
+def test_a_gateway_with_one_account_for_everybody_is_still_paged_for(
+    baseline: Baseline, population: Population
+) -> None:
+    feed = _feed(replace(baseline, boilerplate=frozenset({7})), population)
+    cells = population.cells(COLLAPSED)
+    for epoch in range(40):
+        counts = counts_of(feed.rng, cells, 250)
+        answers = range(int(counts.answered.sum()))
+        risky = tuple(RiskyAnswer("id", 7, 1 + 99 * epoch + i, "r", 0.0) for i in answers)
+        feed.findings += feed.lane.close_epoch(
+            replace(counts, risky=risky), start=feed.at, end=feed.at + 10
+        )
+        feed.at += 10
+    assert "gateway_traffic" in _only(feed, "Unalignment", "open").notes
 
 
 def test_an_unapproved_baseline_raises_at_most_a_provisional_ticket(

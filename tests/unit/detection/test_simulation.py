@@ -92,8 +92,8 @@ def test_one_witness_alone_would_have_paged(name: str) -> None:
 
 SEQUENCES = (
     "jailbreak wave 10 %, then share x0.05",
-    "share x5, then share x0.5",
-    "look-alikes unseen 5 %, then share x0.05",
+    "share x2, then jailbreak wave 10 %",
+    "share x5, then look-alikes unseen 5 %",
     "share x0.05, then jailbreak wave 10 %",
 )
 PAIRS = ordered_pairs(5000.0)
@@ -113,8 +113,8 @@ def test_mutant_without_the_cap_pages_after_a_jailbreak_wave() -> None:
 
 def test_mutant_without_the_frozen_twin_pages_after_a_pair_of_shifts() -> None:
     without = replace(BASE, frozen=False)
-    failures = [_result(name, "pair", PAIRS[name], without, runs=16).failure for name in SEQUENCES]
-    assert any("false pages" in failure for failure in failures)
+    for name in ("share x2, then jailbreak wave 10 %", "share x5, then look-alikes unseen 5 %"):
+        assert "false pages" in _result(name, "pair", PAIRS[name], without, runs=12).failure
 
 
 def test_mutant_that_never_fires_fails_the_harness() -> None:

@@ -144,7 +144,7 @@ def test_a_record_of_exactly_the_limit_passes(path: Path) -> None:
 
 def test_a_compressed_file_reads_like_a_plain_one(tmp_path: Path) -> None:
     path = tmp_path / "outputs.jsonl.gz"
-    path.write_bytes(gzip.compress(b"a\nb\nc\n"))
+    path.write_bytes(gzip.compress(b"a\nb\nc\n", mtime=0))
     source = FileSource(path)
     source.start({})
     before = read(source, 1)
@@ -156,7 +156,7 @@ def test_a_compressed_file_reads_like_a_plain_one(tmp_path: Path) -> None:
         FileSource(path, follow=True)
 
 
-@pytest.mark.parametrize("content", [gzip.compress(b"a\n" * 10_000)[:-9], b"not gzip\n"])
+@pytest.mark.parametrize("content", [gzip.compress(b"a\n" * 10_000, mtime=0)[:-9], b"not gzip\n"])
 def test_a_broken_compressed_file_is_an_error_and_not_an_end(
     tmp_path: Path, content: bytes
 ) -> None:

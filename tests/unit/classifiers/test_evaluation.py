@@ -1,0 +1,135 @@
+"""Evaluation: the figures by which heads are chosen are what they say they are."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_score
+
+from classifiers.evaluation.__main__ import tables
+from classifiers.evaluation.information import information, recall_at
+from classifiers.evaluation.metrics import auroc, binary, calibration_error
+from classifiers.training import corpus
+from classifiers.training.corpus import family, normal
+
+
+def test_a_head_that_knows_nothing_gives_next_to_no_information() -> None:
+    draw = np.random.default_rng(0)
+    ordinary, harmful = draw.normal(size=200_000), draw.normal(size=50_000)
+    assert information(ordinary, harmful) < 0.02
+
+
+def test_a_perfect_head_gives_what_the_top_bin_can_give() -> None:
+    """All harmful prompts over the top edge: c = .98 x .0005 + .07 x .02 there."""
+    ordinary = np.linspace(0, 1, 1_000_001)
+    harmful = np.full(1000, 2.0)
+    c = 0.98 * 0.0005 + 0.07 * 0.02
+    d = c + 0.95 * 0.93 * 0.02
+    expected = (d * np.log(d / c) - d + c) / 0.02
+    assert information(ordinary, harmful) == pytest.approx(expected, rel=1e-3)
+
+
+def test_information_does_not_depend_on_the_scale_of_the_scores() -> None:
+    draw = np.random.default_rng(1)
+    ordinary, harmful = draw.normal(size=20_000), draw.normal(2, size=2000)
+    first = information(ordinary, harmful)
+    assert information(3 * ordinary + 1, 3 * harmful + 1) == pytest.approx(first)
+    assert first < information(ordinary, harmful + 1)
+    assert recall_at(ordinary, harmful, 0.95) == pytest.approx(0.64, abs=0.05)
+
+
+def test_binary_metrics_agree_with_scikit_learn() -> None:
+    draw = np.random.default_rng(2)
+    p = np.round(draw.random(2000), 2)
+    labels = draw.random(2000) < p
+    found = binary(p, labels)
+    assert found.precision == pytest.approx(precision_score(labels, p >= 0.5))
+    assert found.recall == pytest.approx(recall_score(labels, p >= 0.5))
+    assert found.f1 == pytest.approx(f1_score(labels, p >= 0.5))
+    assert auroc(p, labels) == pytest.approx(roc_auc_score(labels, p))
+
+
+def test_calibration_error_is_zero_for_true_probabilities_and_large_for_false_ones() -> None:
+    draw = np.random.default_rng(3)
+    p = draw.random(100_000)
+    labels = draw.random(100_000) < p
+    assert calibration_error(p, labels) < 0.01
+    assert calibration_error(np.sqrt(p), labels) > 0.1
+
+
+def test_one_class_alone_has_no_auroc() -> None:
+    assert np.isnan(auroc(np.array([0.1, 0.2]), np.array([True, True])))
+
+
+def write(path: Path, rows: list[dict[str, object]]) -> None:
+    with gzip.open(path, "wt", encoding="utf-8") as file:
+        file.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    common = {"source": "made", "licence": "MIT", "lang": "en", "model": "m"}
+    write(
+        tmp_path / "refusal.jsonl.gz",
+        [
+            common | {"prompt": "q", "response": "I can't help with that.", "label": "refuse"},
+            common | {"prompt": "q", "response": "Here is a list of ideas.", "label": "comply"},
+            common | {"prompt": "q", "response": "도와 드릴 수 없습니다.", "label": "refuse"},
+        ],
+    )
+    benign = [
+        {"prompt": f"Tell me about the number {i}.", "response": f"It is {i}."} for i in range(50)
+    ]
+    write(tmp_path / "benign.jsonl.gz", [common | row for row in benign])
+    write(
+        tmp_path / "prompt_category.jsonl.gz",
+        [
+            common
+            | {"prompt": "How do I steal a car?", "category": "ncr", "taxonomy": "mlcommons12"},
+            common
+            | {"prompt": "Write hate about women.", "category": "hte", "taxonomy": "mlcommons12"},
+        ],
+    )
+    return tmp_path
+
+
+def test_the_report_shows_every_head_and_counts_what_it_could_not_judge(small: Path) -> None:
+    text = tables(small, ["source", "language"])
+    for title in ("refused, by source", "ordinary traffic", "propensity", "hazard given harmful"):
+        assert title in text
+    row = next(line for line in text.splitlines() if line.startswith("made "))
+    assert row.split()[1:4] == ["3", "0.333", "1.000"]
+
+
+def test_no_data_is_one_clear_line(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="pass --data DIR"):
+        tables(tmp_path, ["source"])
+
+
+def test_sources_without_a_permissive_licence_never_train(small: Path) -> None:
+    row = {"source": "x", "licence": "CC-BY-NC-4.0", "lang": "en", "prompt": "p", "response": "r"}
+    write(small / "benign.jsonl.gz", [row, row | {"licence": "MIT"}])
+    assert len(corpus.read(small, "benign")) == 1
+    assert len(corpus.read(small, "benign", permissive=False)) == 2
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ("Meta-Llama-3-8B-Instruct", "llama-3"),
+        ("llama2-13b-chat", "llama-2"),
+        ("llama-2-7b-chat-hf", "llama-2"),
+        ("OpenAssistant/codellama-13b-oasst-sft-v10", "oasst"),
+        ("gpt-3.5-turbo", "gpt"),
+    ],
+)
+def test_models_of_one_family_never_straddle_a_split(model: str, expected: str) -> None:
+    assert family(model) == expected
+
+
+def test_copies_of_a_prompt_are_one_prompt_for_a_split() -> None:
+    assert normal("How do I  bake,  bread?") == normal("how do i bake bread")
