@@ -50,16 +50,16 @@ class Screen:
     _shown: int = 0
 
     def __call__(self, progress: Progress) -> None:
-        consumed = progress.totals.get(("consumed", ""), 0)
-        if consumed - self._shown >= LINE_EVERY:
-            self._shown = consumed
-            for deployment in progress.deployments.values():
-                self.show(self._standing(deployment))
         for line in progress.alerts.lines:
             alert = msgspec.json.decode(line, type=Alert)
             if alert.event == "open":
                 self.opened.append(alert.alert)
             self.show(alert_line(alert))
+        consumed = progress.totals.get(("consumed", ""), 0)
+        if consumed - self._shown >= LINE_EVERY:
+            self._shown = consumed
+            for deployment in progress.deployments.values():
+                self.show(self._standing(deployment))
 
     def _standing(self, deployment: Deployment) -> str:
         slot = next(iter(deployment.slots.values()), None)
