@@ -16,7 +16,7 @@ from monitor.detection import Baseline, Budget, EmptyWindowError, learn
 from monitor.pipeline.classify import Classified
 from monitor.pipeline.conditions import blind, coverage_change, ingest_change
 from monitor.pipeline.deployment import BlockShare, Deployment
-from monitor.pipeline.detected import Detected
+from monitor.pipeline.detected import Detected, Raised
 from monitor.pipeline.event_time import EventTimes, ReadClock, resolve
 from monitor.pipeline.learning import Learning, WindowRule
 from monitor.pipeline.watch import Live, close_epoch, count_window, watch
@@ -335,5 +335,6 @@ class DetectStep:
                 change = ingest_change(deployment.raised, share, self.breaker_share, at)
                 if change is not None:
                     n = deployment.breaker.size
-                    bad = round(share * n)
-                    out.found(deployment, "", marks[last][0], [change], rejected=bad, read=n)
+                    counts = {"rejected": round(share * n), "read": n}
+                    # No baseline: what cannot be read is held to none.
+                    out.raised.append(Raised(marks[last][0], admitted, "", "", change, counts))

@@ -79,6 +79,11 @@ def rejects() -> Stream:
     return stream(verdicts(2 * N - len(bad)), bad)
 
 
+def rejects_while_learning() -> Stream:
+    """A producer breaks before its window is over."""
+    return stream(verdicts(2_500), [(p, "chat") for p in range(900, 1_900)])
+
+
 def dark() -> Stream:
     """Long stretches that cannot be judged, the first one while learning."""
     rows = [*range(300, 1_900), *range(2_600, 3_700)]
@@ -107,6 +112,7 @@ CASES: dict[str, tuple[Callable[[], Stream], WindowRule]] = {
     "disorder": (disorder, WindowRule(records=2_000)),
     "idle for days": (days_idle, WindowRule(records=2_000)),
     "rejects": (rejects, WindowRule(records=1_500)),
+    "rejects while learning": (rejects_while_learning, WindowRule(records=1_200)),
     "dark": (dark, WindowRule(records=2_000)),
     "dark, short window": (dark, WindowRule(records=700)),
     "never judged": (never_judged, WindowRule(records=500)),
