@@ -28,7 +28,7 @@ LIMIT = 240.0
 
 # Imports the program once; every run is then a fork, which starts in no time.
 _processes = multiprocessing.get_context("forkserver")
-_processes.set_forkserver_preload(["tests.chaos.worker"])
+_processes.set_forkserver_preload(["tests.chaos.worker", "monitor.sources.kafka"])
 _started: list[BaseProcess] = []
 
 _WALL_CLOCK = {"committed_at", "changed_at", "created_at", "closed_at", "due_at"}

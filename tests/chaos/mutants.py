@@ -2,99 +2,95 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from monitor.pipeline import assembly, embedded, outputs, state
-from monitor.store.base import Commit
+from monitor.pipeline import assembly, state
+from monitor.pipeline.embedded import Embedded
+from monitor.pipeline.outputs import FileOutput
+from monitor.store.base import Commit, OffsetMove
 from monitor.store.sql import SqlStore
+from tests.chaos.patches import Whole, put, put_commit
 
 Checkpoint = Callable[[str], None]
 
 
 def _offsets_apart(checkpoint: Checkpoint) -> None:
     """Commit the offsets after the state, in a transaction of their own."""
-    whole = SqlStore.commit
 
-    def commit(self: SqlStore, commit: Commit, *, now: float) -> None:
-        whole(self, replace(commit, offsets=()), now=now)
+    def commit(whole: Whole, store: SqlStore, commit: Commit, now: float) -> None:
+        whole(store, replace(commit, offsets=()), now)
         checkpoint("between")
-        whole(self, Commit(offsets=commit.offsets), now=now)
+        whole(store, Commit(offsets=commit.offsets), now)
 
-    SqlStore.commit = commit  # type: ignore[method-assign]
+    put_commit(commit)
 
 
 def _outbox_apart(checkpoint: Checkpoint) -> None:
     """Write down what is to be delivered once the state is committed."""
-    whole = SqlStore.commit
 
-    def commit(self: SqlStore, commit: Commit, *, now: float) -> None:
-        whole(self, replace(commit, outbox=()), now=now)
+    def commit(whole: Whole, store: SqlStore, commit: Commit, now: float) -> None:
+        whole(store, replace(commit, outbox=()), now)
         if commit.outbox:
             checkpoint("before outbox")
-            whole(self, Commit(outbox=commit.outbox), now=now)
+            whole(store, Commit(outbox=commit.outbox), now)
 
-    SqlStore.commit = commit  # type: ignore[method-assign]
+    put_commit(commit)
 
 
 def _no_compare_and_set(_: Checkpoint) -> None:
     """Write offsets whatever they have become in the meantime."""
-    whole = SqlStore.commit
 
-    def commit(self: SqlStore, commit: Commit, *, now: float) -> None:
-        moves = []
-        for move in commit.offsets:
-            stored = self.offsets(move.source).get(move.partition)
-            moves.append(replace(move, expected=None if stored is None else stored[0]))
-        whole(self, replace(commit, offsets=moves), now=now)
+    def blind(store: SqlStore, move: OffsetMove) -> OffsetMove:
+        stored = store.offsets(move.source).get(move.partition)
+        return replace(move, expected=None if stored is None else stored[0])
 
-    SqlStore.commit = commit  # type: ignore[method-assign]
+    def commit(whole: Whole, store: SqlStore, commit: Commit, now: float) -> None:
+        moves = [blind(store, move) for move in commit.offsets]
+        whole(store, replace(commit, offsets=moves), now)
+
+    put_commit(commit)
 
 
 def _no_commit_number(_: Checkpoint) -> None:
     """Protect only commits that move the offset of a source."""
-    whole = SqlStore.commit
 
-    def commit(self: SqlStore, commit: Commit, *, now: float) -> None:
+    def commit(whole: Whole, store: SqlStore, commit: Commit, now: float) -> None:
         moves = [move for move in commit.offsets if move.source != state.COMMITS]
-        whole(self, replace(commit, offsets=moves), now=now)
+        whole(store, replace(commit, offsets=moves), now)
 
-    SqlStore.commit = commit  # type: ignore[method-assign]
+    put_commit(commit)
 
 
 def _outputs_not_cut(_: Checkpoint) -> None:
     """Continue output files at their end instead of at their stored length."""
-    original = assembly.open_output
-    assembly.open_output = lambda path, _: original(path, {})  # type: ignore[attr-defined]
-    outputs.FileOutput.cut = lambda self, _: None  # type: ignore[method-assign]
+    put(assembly, "open_output", lambda original: lambda path, _: original(path, {}))
+    put(FileOutput, "cut", lambda _: lambda self, length: None)
 
 
 def _outputs_after_commit(_: Checkpoint) -> None:
     """Let lines wait in memory while the commit that counts them is already made."""
-
-    def prepare(self: Any) -> int:
-        length: int = self._file.tell()
-        return length
-
-    outputs.FileOutput.prepare = prepare  # type: ignore[method-assign]
+    put(FileOutput, "prepare", lambda _: lambda self: self._file.tell())
 
 
 def _no_start_over(_: Checkpoint) -> None:
     """Go on with what memory holds after a commit that may not have been made."""
-    load = embedded.Embedded._start_over
 
-    def once(self: embedded.Embedded) -> None:
-        if not self.started:
-            load(self)
-        self.source.resume()
+    def make(start_over: Any) -> Any:
+        def once(self: Embedded) -> None:
+            if not self.started:
+                start_over(self)
+            self.source.resume()
 
-    embedded.Embedded._start_over = once  # type: ignore[method-assign]
+        return once
+
+    put(Embedded, "_start_over", make)
 
 
 def _no_lock(_: Checkpoint) -> None:
     """Let two processes work on one store, as when a lock is lost unnoticed."""
-    SqlStore.lock = lambda self: None  # type: ignore[method-assign]
+    put(SqlStore, "lock", lambda _: lambda self: None)
 
 
 MUTANTS: Mapping[str, Callable[[Checkpoint], None]] = {
@@ -109,6 +105,6 @@ MUTANTS: Mapping[str, Callable[[Checkpoint], None]] = {
 }
 
 
-def install(names: tuple[str, ...], checkpoint: Checkpoint) -> None:
+def install(names: Sequence[str], checkpoint: Checkpoint) -> None:
     for name in names:
         MUTANTS[name](checkpoint)

@@ -60,7 +60,7 @@ def test_sigterm_in_the_middle_of_a_batch_finishes_it(
 def test_poison_in_a_topic_is_counted_and_passed(kafka: Kafka, tmp_path: Path) -> None:
     topic = stream.topic(kafka)
     good = [line.value for line in traffic(60, 0) if line.value != stream.UNREADABLE]
-    poison = {
+    poison: dict[str, list[bytes | None]] = {
         "null_value": [None, None],
         "invalid_json": [b""],
         "invalid_utf8": [b"\x00\xff" * 40],

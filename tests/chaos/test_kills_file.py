@@ -36,7 +36,7 @@ def test_kills_at_any_moment_lose_nothing_and_count_nothing_twice(
     """Kills by the clock, which fall anywhere: also into the start, a write, or a commit."""
     rng = Random(0)
     kills = laps = 0
-    while kills < 200:
+    while kills < 100:
         worker = Worker(tmp_path / str(laps), stream)
         while True:
             worker.batch_size = rng.choice((16, 64, 300))

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.chaos.harness import Worker
+from tests.chaos.harness import Worker, proven_kills
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_a_store_that_stays_away_ends_the_run_in_good_order(
     stream: str, whole: Worker, tmp_path: Path
 ) -> None:
     """Nothing is lost: the next run goes on where the store is."""
-    worker = Worker(tmp_path, stream, faults=["gone for good"])
+    worker = Worker(tmp_path, stream, faults=["commits refused for good"])
     assert worker.start().wait() == 1
     worker.faults = ()
     worker.run()
@@ -105,6 +105,7 @@ def test_kills_on_postgresql_lose_nothing(
     for point in ("written", "applied"):
         worker.kill(point, nth=15)
     worker.run()
+    assert list(proven_kills(worker.notes())) == ["written", "applied"]
     assert worker.outputs() == whole.outputs()
     assert worker.contents() == whole.contents()
 

@@ -10,19 +10,19 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from monitor import cli
 from monitor.config import Config
 from monitor.pipeline import assembly
 from monitor.pipeline.options import RunOptions
 from monitor.sources.base import Position, RawBatch, RawRecord
 from monitor.store import writes
 from tests.chaos import faults, mutants
+from tests.chaos.patches import put
 
 
 class Job(msgspec.Struct, frozen=True, kw_only=True):
@@ -111,23 +111,29 @@ class Recorded:
     start = acknowledge = pause = resume = close = ignore
 
 
-def after(original: Callable[..., Any], then: Callable[..., Any]) -> Callable[..., Any]:
-    """`original`, with `then` to work on what it returns."""
-    return lambda *args, **options: then(original(*args, **options))
-
-
 def run(job_file: str, out: str, err: str) -> None:
     """Do the job, with standard output and error in files. Called in a new process."""
-    for path, descriptor in ((out, 1), (err, 2)):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
+    print_to(out, err)
     job = msgspec.json.decode(Path(job_file).read_bytes(), type=Job)
     witness = Witness(job)
-    opened = assembly.open_source  # type: ignore[attr-defined]
-    if job.recorded:
-        opened = after(opened, lambda source: Recorded(source.name, job.recorded))
-    assembly.open_source = after(opened, witness.source)  # type: ignore[attr-defined]
-    # Inside the transaction, with everything written and nothing committed.
-    writes.apply = after(writes.apply, lambda _: witness.checkpoint("applied"))
+
+    def open_source(original: Any) -> Any:
+        def opened(*args: Any, **options: Any) -> Any:
+            source = original(*args, **options)
+            return witness.source(Recorded(source.name, job.recorded) if job.recorded else source)
+
+        return opened
+
+    def apply(original: Any) -> Any:
+        def applied(connection: Any, commit: Any, now: float) -> None:
+            original(connection, commit, now)
+            # Inside the transaction, with everything written and nothing committed.
+            witness.checkpoint("applied")
+
+        return applied
+
+    put(assembly, "open_source", open_source)
+    put(writes, "apply", apply)
     mutants.install(job.mutants, witness.checkpoint)
     faults.install(job.faults)
     config = Config.model_validate(job.config)
@@ -138,9 +144,10 @@ def run(job_file: str, out: str, err: str) -> None:
 
 def command(arguments: list[str], out: str, err: str) -> None:
     """``backslide ARGUMENTS``, with standard output and error in files."""
-    from monitor.cli import main
+    print_to(out, err)
+    cli.main(arguments)
 
+
+def print_to(out: str, err: str) -> None:
     for path, descriptor in ((out, 1), (err, 2)):
-        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), descriptor)
-    sys.argv = ["backslide", *arguments]
-    main()
+        os.dup2(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND), descriptor)
