@@ -7,10 +7,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.services.events_v2 import certificate, events_v2
 from tests.services.kafka import kafka, secure_kafka
 from tests.services.postgres import postgres_database, postgres_url
 
-__all__ = ["kafka", "postgres_database", "postgres_url", "secure_kafka"]
+__all__ = [
+    "certificate", "events_v2", "kafka", "postgres_database", "postgres_url", "secure_kafka",
+]  # fmt: skip
 
 _BROKERS = {"kafka", "secure_kafka"}
 

@@ -62,11 +62,11 @@ def gauges(
     )
     return LaneGauges(
         status=status,
-        refused_evidence=_log10(float(evidence.refused)),
-        answered_evidence=_log10(float(evidence.answered)),
-        frozen_refused_evidence=_log10(float(evidence.frozen_refused)),
-        frozen_answered_evidence=_log10(float(evidence.frozen_answered)),
-        degenerate_evidence=_log10(degenerate_evidence),
+        refused_evidence=log10(float(evidence.refused)),
+        answered_evidence=log10(float(evidence.answered)),
+        frozen_refused_evidence=log10(float(evidence.frozen_refused)),
+        frozen_answered_evidence=log10(float(evidence.frozen_answered)),
+        degenerate_evidence=log10(degenerate_evidence),
         refused_before=refused.before,
         refused_now=refused.after,
         answered_before=answered.before,
@@ -88,5 +88,6 @@ def _groups(layout: Layout, counts: IntArray) -> dict[str, tuple[int, int]]:
     return dict(zip(GROUPS, pairs, strict=True))
 
 
-def _log10(nats: float) -> float:
+def log10(nats: float) -> float:
+    """Evidence as people see it, from nats."""
     return nats / math.log(10.0)

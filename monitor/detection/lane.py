@@ -15,7 +15,7 @@ from monitor.detection.budget import Budget
 from monitor.detection.counts import EpochCounts, IntArray
 from monitor.detection.divergence import DivergenceWatch
 from monitor.detection.finding import Event, Finding, Severity
-from monitor.detection.gauges import LaneGauges, Status, gauges
+from monitor.detection.gauges import LaneGauges, Status, gauges, log10
 from monitor.detection.group_watch import GroupWatch
 from monitor.detection.incident import MOST_UPDATES, Incident
 from monitor.detection.learning import ARMED_K
@@ -110,6 +110,12 @@ class Lane:
             self._divergence.incident,
         ]
         return [incident for incident in every if incident is not None]
+
+    @property
+    def evidence(self) -> tuple[float, float]:
+        """log10 of the evidence of witness 1 and of witness 2."""
+        evidence = self._unalignment.witnesses.evidence()
+        return log10(float(evidence.refused)), log10(float(evidence.answered))
 
     def gauges(self) -> LaneGauges:
         layout = self._layout

@@ -143,7 +143,7 @@ def _retire(desk: Desk, action: Action) -> str:
     _settle(desk, deployment, at)
     deployment.slots.clear()
     deployment.baseline = None
-    desk.detected.windows_closed += deployment.end_shadow()
+    desk.detected.end_windows(deployment.end_shadow())
     deployment.learning = Learning(desk.detect.rule, first=False)
     desk.detected.touched.add(deployment.name)
     return f"baseline {baseline.id} is retired; {deployment.name} learns a new one"
@@ -196,9 +196,9 @@ def _put_in_force(desk: Desk, baseline: Baseline, now: float) -> None:
     _settle(desk, deployment, at)
     if deployment.learning is not None:
         deployment.learning = None
-        desk.detected.windows_closed.append(deployment.name)
+        desk.detected.end_windows([deployment.name])
     if deployment.baseline is None or deployment.baseline.id != baseline.id:
-        desk.detected.windows_closed += deployment.end_shadow()
+        desk.detected.end_windows(deployment.end_shadow())
     deployment.baseline = baseline
     kept: dict[str, LaneSlot] = {}
     for name, slot in deployment.slots.items():

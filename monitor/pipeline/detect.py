@@ -308,16 +308,13 @@ class DetectStep:
             if learning.count and learning.classifier:
                 # One window never holds verdicts of two classifiers.
                 learning = deployment.learning = Learning(self.rule, first=learning.first)
-                out.window_rows.pop(deployment.name, None)
-                out.windows_closed.append(deployment.name)
+                out.end_windows([deployment.name])
             learning.classifier = classifier
         take, end = learning.room(times.watermark[start:])
         stop = start + take
         learning.append(batch, rows[start:stop], times.at[start:stop])
         self._watch_coverage(deployment, batch, rows, times, places, start, stop, out)
-        out.window_rows[deployment.name] = (
-            out.window_rows.get(deployment.name, b"") + learning.take_new()
-        )
+        out.keep_rows(deployment.name, learning.take_new())
         if end is not None or learning.due:
             last = start + (max(take - 1, 0) if end is None else end)
             at, place = float(times.watermark[last]), int(places[last])
@@ -339,8 +336,7 @@ class DetectStep:
         except EmptyWindowError:
             if over:
                 deployment.learning = Learning(self.rule, first=learning.first)
-                out.window_rows.pop(deployment.name, None)
-                out.windows_closed.append(deployment.name)
+                out.end_windows([deployment.name])
                 self._cannot_see(deployment, at, place, out)
             else:
                 learning.postpone()
@@ -422,8 +418,7 @@ class DetectStep:
         deployment.learning = None
         deployment.slot(baseline.artifact, at, self.budget)
         out.learned.append(baseline)
-        out.window_rows.pop(deployment.name, None)
-        out.windows_closed.append(deployment.name)
+        out.end_windows([deployment.name])
         if baseline.blind:
             self._cannot_see(deployment, at, place, out)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -93,6 +93,17 @@ class Detected:
             )
             for finding in findings
         )
+
+    def keep_rows(self, window: str, rows: bytes) -> None:
+        """Add verdicts to those that this transaction puts into a learning window."""
+        self.window_rows[window] = self.window_rows.get(window, b"") + rows
+
+    def end_windows(self, windows: Iterable[str]) -> None:
+        """These learning windows are over: what is stored of them goes, and so does what this
+        transaction would have added."""
+        for window in windows:
+            self.window_rows.pop(window, None)
+            self.windows_closed.append(window)
 
     def count(self, deployment: str, artifact: str, minute: int, **counts: int) -> None:
         entry = self.ledger.setdefault((deployment, artifact, minute), Counter())

@@ -42,10 +42,8 @@ def learn_beside(
     begins before that page is over.
     """
     identity = shadow.batch.classifier
-    name = deployment.shadow_window
     if deployment.doubted:
-        out.window_rows.pop(name, None)
-        out.windows_closed += deployment.end_shadow()
+        out.end_windows(deployment.end_shadow())
         return
     approved = deployment.baseline.artifacts if deployment.baseline is not None else ()
     mine = np.array([batch.artifacts[row] in approved for row in rows.tolist()], dtype=np.bool_)
@@ -54,8 +52,7 @@ def learn_beside(
     while start < len(rows) and deployment.shadowed != identity:
         learning = deployment.shadow
         if learning is None or learning.classifier != identity:
-            out.window_rows.pop(name, None)
-            out.windows_closed += deployment.end_shadow()
+            out.end_windows(deployment.end_shadow())
             learning = deployment.shadow = Learning(rule, first=False, classifier=identity)
         take, end = learning.room(marks[start:])
         part = rows[start : start + take]
@@ -63,7 +60,7 @@ def learn_beside(
         same, of = deployment.agreement
         agreed = int((shadow.batch.outcome[part] == batch.outcome[part]).sum())
         deployment.agreement = (same + agreed, of + take)
-        out.window_rows[name] = out.window_rows.get(name, b"") + learning.take_new()
+        out.keep_rows(deployment.shadow_window, learning.take_new())
         start += take
         if end is not None or learning.due:
             _conclude(deployment, learning, end is not None, learn, is_enough, out)
@@ -88,5 +85,4 @@ def _conclude(
         deployment.shadowed = learning.classifier
         out.learned.append(baseline)
         out.shadowed[baseline.id] = deployment.agreement
-    out.window_rows.pop(deployment.shadow_window, None)
-    out.windows_closed += deployment.end_shadow()
+    out.end_windows(deployment.end_shadow())

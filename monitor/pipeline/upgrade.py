@@ -35,7 +35,7 @@ def adopt(judges: Judges, deployments: Mapping[str, Deployment], out: Detected) 
                 learning.classifier,
             )
             deployment.learning = Learning(learning.rule, first=learning.first)
-            out.windows_closed.append(name)
+            out.end_windows([name])
             out.touched.add(name)
 
 

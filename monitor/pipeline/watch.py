@@ -262,9 +262,9 @@ def close_epoch(deployment: Deployment, place: int, out: Detected) -> None:
         )
         slot.tally.clear()
         out.found(deployment, name, place, findings)
-        gauges = slot.lane.gauges()
+        refused, answered = slot.lane.evidence
         minute = int(start) // 60
         out.evidence[deployment.name, name, minute] = (
-            max(gauges.refused_evidence, NO_EVIDENCE),
-            max(gauges.answered_evidence, NO_EVIDENCE),
+            max(refused, NO_EVIDENCE),
+            max(answered, NO_EVIDENCE),
         )

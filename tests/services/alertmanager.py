@@ -14,7 +14,7 @@ from typing import Any
 
 import yaml
 
-from tests.services.process import Service, ServiceError, find_program, free_port
+from tests.services.process import Service, find_program
 
 PACKAGE = "prometheus-alertmanager"
 
@@ -65,24 +65,15 @@ def running_alertmanager(config: Mapping[str, Any]) -> Iterator[Alertmanager]:
 
 
 def _start(program: str, config: Path, home: Path) -> tuple[Service, int]:
-    for attempt in range(3):
-        port = free_port()
-        service = Service.start(
-            [
-                program,
-                f"--config.file={config}",
-                f"--storage.path={home / 'data'}",
-                f"--web.listen-address=127.0.0.1:{port}",
-                "--cluster.listen-address=",
-                "--log.level=debug",
-            ],
-            home / "log",
-        )
-        try:
-            service.wait_until(lambda text: 'msg="Listening on"' in text, 30)
-        except ServiceError:
-            if attempt < 2 and "address already in use" in service.tail():
-                continue
-            raise
-        return service, port
-    raise ServiceError("no free port for Alertmanager after 3 tries")
+    return Service.on_free_port(
+        lambda port: [
+            program,
+            f"--config.file={config}",
+            f"--storage.path={home / 'data'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+            "--cluster.listen-address=",
+            "--log.level=debug",
+        ],
+        home / "log",
+        lambda text: 'msg="Listening on"' in text,
+    )

@@ -8,13 +8,15 @@ the real service ignores, are refused here: they are our mistakes.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tests.services.scripted_http import Answer, Request, ScriptedServer
+import pytest
+
+from tests.services.scripted_http import Answer, Request, ScriptedServer, make_certificate
 
 ROUTING_KEY = "r0ut1ngk3yr0ut1ngk3yr0ut1ngk3y42"
 LARGEST_EVENT = 512 * 1024
@@ -132,3 +134,15 @@ def _is_iso_8601(value: Any) -> bool:
 
 def _json(status: int, body: Mapping[str, Any]) -> Answer:
     return Answer(status, json.dumps(body).encode(), {"Content-Type": "application/json"})
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    return make_certificate(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def events_v2(certificate: tuple[Path, Path]) -> Iterator[EventsV2Server]:
+    server = EventsV2Server(certificate)
+    yield server
+    server.stop()

@@ -16,7 +16,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from tests.services.process import Service, ServiceError, find_program, free_port, user_options
+from tests.services.process import Service, ServiceError, find_program, user_options
 
 USER = "postgres"
 """Both the role inside and, when the tests run as root, the account of the server."""
@@ -71,20 +71,14 @@ def _initialise(initdb: str, data: Path) -> None:
 
 
 def _start(server: str, data: Path, log: Path) -> tuple[Service, int]:
-    for attempt in range(3):
-        port = free_port()
-        options = [f"-c{key}={value}" for key, value in _SETTINGS.items()]
-        service = Service.start(
-            [server, "-D", str(data), "-p", str(port), *options], log, user=USER, cwd=Path("/")
-        )
-        try:
-            service.wait_until(lambda text: "ready to accept connections" in text, 30)
-        except ServiceError:
-            if attempt < 2 and "Address already in use" in service.tail():
-                continue
-            raise
-        return service, port
-    raise ServiceError("no free port for PostgreSQL after 3 tries")
+    options = [f"-c{key}={value}" for key, value in _SETTINGS.items()]
+    return Service.on_free_port(
+        lambda port: [server, "-D", str(data), "-p", str(port), *options],
+        log,
+        lambda text: "ready to accept connections" in text,
+        user=USER,
+        cwd=Path("/"),
+    )
 
 
 @pytest.fixture(scope="session")

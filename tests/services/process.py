@@ -65,6 +65,34 @@ class Service:
             )
         return cls(process, log)
 
+    @classmethod
+    def on_free_port(
+        cls,
+        command: Callable[[int], Sequence[str]],
+        log: Path,
+        ready: Callable[[str], bool],
+        *,
+        user: str = "",
+        cwd: Path | None = None,
+    ) -> tuple[Service, int]:
+        """Start `command(port)` and wait until it is ready; somebody else may take the port in
+        between, and then there is another one.
+
+        Raises:
+            ServiceError: it does not start, or three ports were taken.
+        """
+        for attempt in range(3):
+            port = free_port()
+            service = cls.start(command(port), log, user=user, cwd=cwd)
+            try:
+                service.wait_until(ready, 30)
+            except ServiceError:
+                if attempt < 2 and "address already in use" in service.tail().lower():
+                    continue
+                raise
+            return service, port
+        raise ServiceError("no free port after 3 tries")
+
     def wait_until(self, ready: Callable[[str], bool], seconds: float) -> None:
         """Poll the log until `ready(text of the log)`.
 

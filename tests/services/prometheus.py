@@ -17,7 +17,7 @@ from urllib.parse import urlencode
 
 import yaml
 
-from tests.services.process import Service, ServiceError, find_program, free_port
+from tests.services.process import Service, ServiceError, find_program
 
 JOB = "backslide"
 
@@ -115,23 +115,14 @@ def _config(
 
 
 def _start(program: str, config: Path, home: Path, options: Sequence[str]) -> tuple[Service, int]:
-    for attempt in range(3):
-        port = free_port()
-        service = Service.start(
-            [
-                program,
-                f"--config.file={config}",
-                f"--storage.tsdb.path={home / 'data'}",
-                f"--web.listen-address=127.0.0.1:{port}",
-                *options,
-            ],
-            home / "log",
-        )
-        try:
-            service.wait_until(lambda text: "Server is ready to receive web requests" in text, 30)
-        except ServiceError:
-            if attempt < 2 and "address already in use" in service.tail():
-                continue
-            raise
-        return service, port
-    raise ServiceError("no free port for Prometheus after 3 tries")
+    return Service.on_free_port(
+        lambda port: [
+            program,
+            f"--config.file={config}",
+            f"--storage.tsdb.path={home / 'data'}",
+            f"--web.listen-address=127.0.0.1:{port}",
+            *options,
+        ],
+        home / "log",
+        lambda text: "Server is ready to receive web requests" in text,
+    )

@@ -8,13 +8,10 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from tests.services.events_v2 import EventsV2Server
-from tests.services.scripted_http import make_certificate
 
 BACKSLIDE = str(Path(sys.executable).with_name("backslide"))
 
@@ -24,18 +21,6 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     for name in [name for name in os.environ if name.startswith("BACKSLIDE_")]:
         monkeypatch.delenv(name)
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    return make_certificate(tmp_path_factory.mktemp("tls"))
-
-
-@pytest.fixture
-def events_v2(certificate: tuple[Path, Path]) -> Iterator[EventsV2Server]:
-    server = EventsV2Server(certificate)
-    yield server
-    server.stop()
 
 
 def wait_until(what: str, condition: Callable[[], bool], seconds: float = 100.0) -> None:
