@@ -6,7 +6,7 @@ from monitor.detection.budget import EPOCH_SECONDS, Budget, BudgetLine
 from monitor.detection.canaries import CanaryWatch, Trial
 from monitor.detection.change import ChangeEstimate, ChangeTime
 from monitor.detection.conditional import ConditionalSR, StratumCounts
-from monitor.detection.counts import EpochCounts, IntArray, RiskyAnswer
+from monitor.detection.counts import Epoch, EpochCounts, IntArray, RiskyAnswer
 from monitor.detection.dedup import Deduplicated, day_of, deduplicate, event_keys
 from monitor.detection.events import Events, bins_of, count, events_of
 from monitor.detection.finding import (
@@ -21,7 +21,7 @@ from monitor.detection.finding import (
 )
 from monitor.detection.gauges import LaneGauges, Status
 from monitor.detection.intervals import Difference, difference, wilson
-from monitor.detection.lane import Lane
+from monitor.detection.lane import Closed, Lane
 from monitor.detection.learning import EmptyWindowError, Window, is_armed, learn
 from monitor.detection.shiryaev_roberts import ShiryaevRoberts
 from monitor.detection.witnesses import Evidence, TwoWitnesses, WitnessCounts
@@ -38,10 +38,12 @@ __all__ = [
     "Change",
     "ChangeEstimate",
     "ChangeTime",
+    "Closed",
     "ConditionalSR",
     "Deduplicated",
     "Difference",
     "EmptyWindowError",
+    "Epoch",
     "EpochCounts",
     "Event",
     "Events",

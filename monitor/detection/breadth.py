@@ -27,8 +27,8 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection.gamma_poisson import PRIOR_SHAPE, FloatArray, log_ratio
-from monitor.detection.witnesses import LEFT
+from monitor.detection.gamma_poisson import PRIOR_SHAPE, FloatArray
+from monitor.detection.witnesses import LEFT, cells, log_likelihoods_of_cells
 
 BROAD: Final = math.log(20.0)
 FALSE_DISCOVERIES: Final = 0.1
@@ -65,8 +65,13 @@ def coarse_bins(volume: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def coarse_table(table: NDArray[np.int64], coarse: NDArray[np.int64]) -> NDArray[np.int64]:
     """(..., B) -> (..., 5): sums of the bins that share a coarse bin."""
-    indicator = (coarse[:, None] == np.arange(len(COARSE) + 2)).astype(np.int64)
-    return np.asarray(table @ indicator)
+    return np.asarray(table @ coarse_indicator(coarse))
+
+
+def coarse_indicator(coarse: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(B, 5): 1 where a bin belongs to a coarse bin."""
+    same = coarse[:, None] == np.arange(len(COARSE) + 2)
+    return np.asarray(same, dtype=np.int64)
 
 
 def cell_prior(table: NDArray[np.int64], n: NDArray[np.int64]) -> tuple[FloatArray, FloatArray]:
@@ -75,11 +80,11 @@ def cell_prior(table: NDArray[np.int64], n: NDArray[np.int64]) -> tuple[FloatArr
     a = x + 1, B = n + 1/m, m = (row + .5)(column + .5) / ((total + .5) n): the empirical-Bayes
     prior of one event at the rate that the margins give. A vague prior makes sparse cells fire.
     """
-    row = table.sum(axis=-1, keepdims=True) + 0.5
-    column = table.sum(axis=-2, keepdims=True) + 0.5
-    total = table.sum(axis=(-1, -2), keepdims=True) + 0.5
+    row = table.sum(axis=-1, keepdims=True)
+    column = table.sum(axis=-2, keepdims=True)
+    total = row.sum(axis=-2, keepdims=True)
     exposure = np.asarray(n, dtype=np.float64)[..., None, None]
-    exposures: FloatArray = exposure + total * exposure / (row * column)
+    exposures: FloatArray = exposure + (total + 0.5) * exposure / ((row + 0.5) * (column + 0.5))
     return np.asarray(table + 1.0, dtype=np.float64), exposures
 
 
@@ -93,27 +98,20 @@ def group_log_likelihoods(
     d1: float,
 ) -> tuple[FloatArray, FloatArray]:
     """(l1, l2) per group, each (..., G, K), in nats. Tables are (..., G, C) over coarse bins."""
-    exposure = np.asarray(reference_n, dtype=np.float64)[..., None, None]
-    shape = (reference_refused.sum(axis=-1) + PRIOR_SHAPE)[..., None]
-    live_n = np.asarray(n)[..., None, None]
-    l1 = log_ratio(
-        refused.sum(axis=-1)[..., None],
-        live_n,
-        alternative=shape / exposure * np.exp(-d1) * LEFT,
+    known = np.array([reference_refused, reference_answered])
+    known[1, ..., 0] = 0
+    (refused_shape, shape), (refused_exposure, exposure) = cell_prior(known, reference_n)
+    # The first cell of a group has all its refusals, which are no sparse cell.
+    shape[..., 0] = reference_refused.sum(axis=-1) + PRIOR_SHAPE
+    exposure[..., 0] = reference_n[..., None]
+    return log_likelihoods_of_cells(
+        cells(refused, answered),
+        n[..., None],
         shape=shape,
-        exposure=exposure * np.exp(d1),
+        exposure=exposure,
+        lost=refused_shape / refused_exposure,
+        d1=d1,
     )
-    refused_shape, refused_exposure = cell_prior(reference_refused, reference_n)
-    shapes, exposures = cell_prior(reference_answered[..., 1:], reference_n)
-    lift = (refused_shape / refused_exposure)[..., None, 1:]
-    l2 = log_ratio(
-        answered[..., None, 1:],
-        live_n[..., None],
-        alternative=(shapes / exposures)[..., None, :] + (1 - LEFT)[:, None] * lift,
-        shape=shapes[..., None, :],
-        exposure=exposures[..., None, :],
-    )
-    return l1, l2.sum(axis=-1)
 
 
 def log_bayes_factors(log_likelihood: FloatArray) -> FloatArray:

@@ -41,6 +41,14 @@ FINGERPRINT_DAYS: Final = 90.0
 """`ModelChanged` has a budget of its own: one false alarm in that time for each fingerprint."""
 
 
+def epoch_share(n: int, *, rate: float, deployment_n: int = 0) -> float:
+    """Part of `Budget.per_epoch` that a lane with `n` interactions spends; see `Budget.spend`."""
+    if n <= 0:
+        return 0.0
+    total = max(deployment_n, n)
+    return min(1.0, total / (rate * EPOCH_SECONDS)) * (n / total)
+
+
 class BudgetLine(NamedTuple):
     """One line of where the budget goes; `false_alarms` per `days` and deployment."""
 
@@ -113,11 +121,11 @@ class Budget:
         `rate` is lambda_n, interactions per second of the approved baseline; `deployment_n`
         the interactions over all lanes of the deployment, 0 if this lane is the only one.
         """
-        if n <= 0:
-            return 0.0
-        total = max(deployment_n, n)
-        epoch = self.share(alert) * EPOCH_SECONDS / (self.days(alert) * _SECONDS_PER_DAY)
-        return epoch * min(1.0, total / (rate * EPOCH_SECONDS)) * (n / total)
+        return self.per_epoch(alert) * epoch_share(n, rate=rate, deployment_n=deployment_n)
+
+    def per_epoch(self, alert: str) -> float:
+        """The most that one epoch of a deployment may spend: s at the baseline's traffic."""
+        return self.share(alert) * EPOCH_SECONDS / (self.days(alert) * _SECONDS_PER_DAY)
 
     def spend_per_interaction(self, alert: str, *, rate: float) -> float:
         """s / n at the traffic of the baseline."""

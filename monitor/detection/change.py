@@ -92,16 +92,19 @@ class ChangeTime:
     ) -> None:
         """One epoch from `start` to `end`: l_k (..., K) and its `counts` (..., M)."""
         restart = self.evidence <= 0.0
-        self.since = np.where(restart, start, self.since)
-        self.counts = np.where(restart[..., None], 0, self.counts) + counts[..., None, :]
-        self.evidence = np.maximum(self.evidence, 0.0) + log_likelihood
-        self.latest = np.where(self.evidence <= SUPPORT, end, self.latest)
-        self.earlier = np.where(np.isnan(self.earlier), start, self.earlier)
-        self.fallen = self.fallen - np.minimum(self.evidence, 0.0)
+        self.since[restart] = start
+        self.counts[restart] = 0
+        self.counts += counts[..., None, :]
+        np.maximum(self.evidence, 0.0, out=self.evidence)
+        self.evidence += log_likelihood
+        self.latest[self.evidence <= SUPPORT] = end
+        self.earlier[np.isnan(self.earlier)] = start
+        self.fallen -= np.minimum(self.evidence, 0.0)
         mark = self.fallen >= 1.0
-        self.fallen = np.where(mark, 0.0, self.fallen)
-        moved = np.concatenate([self.earlier[..., 1:], np.full((*mark.shape, 1), end)], axis=-1)
-        self.earlier = np.where(mark[..., None], moved, self.earlier)
+        if mark.any():
+            self.fallen[mark] = 0.0
+            self.earlier[mark, :-1] = self.earlier[mark, 1:]
+            self.earlier[mark, -1] = end
 
     def estimate(self, row: tuple[int, ...] | int = ()) -> ChangeEstimate:
         """Of the run at index `row` of the leading axes."""
@@ -120,9 +123,7 @@ class ChangeTime:
     def reset(self, row: tuple[int, ...] | int | slice = ()) -> None:
         """Forget what is at index `row` of the leading axes; everything without it."""
         for name, value in zip(self.__slots__, _ZERO, strict=True):
-            array = getattr(self, name).copy()
-            array[row] = value
-            setattr(self, name, array)
+            getattr(self, name)[row] = value
 
     def to_state(self) -> dict[str, Any]:
         return {name: getattr(self, name).tolist() for name in self.__slots__}

@@ -55,3 +55,11 @@ class EpochCounts:
     def empty(cls, groups: int, bins: int) -> EpochCounts:
         zeros = np.zeros((groups, bins), dtype=np.int64)
         return cls(n=0, volume=np.zeros(bins, dtype=np.int64), refused=zeros, answered=zeros)
+
+
+class Epoch(NamedTuple):
+    """Counts of one epoch from `start` to `end`, seconds of event time."""
+
+    counts: EpochCounts
+    start: float
+    end: float

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from monitor.detection.breadth import coarse_bins, coarse_table
+from monitor.detection.breadth import coarse_bins, coarse_indicator
 from monitor.detection.change import ChangeTime
 from monitor.detection.counts import IntArray
-from monitor.detection.gamma_poisson import PRIOR_SHAPE
+from monitor.detection.gamma_poisson import PRIOR_SHAPE, FloatArray
 from monitor.detection.incident import Incident
 from monitor.detection.recovery import harmful_prompts, returned
 from monitor.detection.shiryaev_roberts import ShiryaevRoberts
@@ -29,27 +29,31 @@ class GroupWatch:
 
     def __init__(self, layout: Layout, volume: IntArray, d1: float) -> None:
         self.layout = layout
-        self._coarse = coarse_bins(volume)
+        self._coarse = coarse_indicator(coarse_bins(volume))
         self.witnesses = GroupWitnesses(layout.groups, d1)
         self.change = ChangeTime.zero(
             alternatives=len(LEFT), counts=1 + 2 * layout.bins, runs=(layout.groups,)
         )
         self.incidents: list[Incident | None] = [None] * layout.groups
 
+    def log_likelihoods(self, reference: IntArray, live: IntArray) -> FloatArray:
+        """(witness, ..., G, K) in nats, of vectors (..., size)."""
+        return self.witnesses.log_likelihoods(self._counts(reference), self._counts(live))
+
     def update(
-        self, reference: IntArray, live: IntArray, spend: float, *, start: float, end: float
+        self, log_likelihood: FloatArray, live: IntArray, spend: float, *, start: float, end: float
     ) -> None:
-        """One epoch without an open page."""
+        """One epoch without an open page; `log_likelihood` (witness, G, K)."""
         layout = self.layout
-        log_likelihood = self.witnesses.update(self._counts(reference), self._counts(live), spend)
+        self.witnesses.statistic.update(log_likelihood, spend)
         n = np.full((layout.groups, 1), layout.n(live))
         counts = np.concatenate([n, layout.refused(live), layout.answered(live)], axis=1)
-        self.change.update(log_likelihood, counts, start=start, end=end)
+        both = log_likelihood[0] + log_likelihood[1]
+        self.change.update(both, counts, start=start, end=end)
 
     def due(self) -> list[int]:
         """Groups whose alarm opens now."""
-        over = np.flatnonzero(self.witnesses.log_evidence() >= 0.0).tolist()
-        return [group for group in over if self.incidents[group] is None]
+        return [group for group in self.witnesses.due() if self.incidents[group] is None]
 
     def open(self, group: int, reference: IntArray, at: float) -> Incident:
         """Open the alarm of `group`; `reference` holds everything counted so far."""
@@ -90,7 +94,7 @@ class GroupWatch:
         for group, other in enumerate(self.incidents):
             if other is incident:
                 self.incidents[group] = None
-                self.witnesses.statistic.log_r[:, group] = -np.inf
+                self.witnesses.statistic.reset((slice(None), group))
                 self.change.reset(group)
 
     def reset(self) -> None:
@@ -123,12 +127,8 @@ class GroupWatch:
         return bool(back.evidence().min() >= 0.0)
 
     def _counts(self, vector: IntArray) -> GroupCounts:
-        layout = self.layout
-        return GroupCounts(
-            coarse_table(layout.refused(vector), self._coarse),
-            coarse_table(layout.answered(vector), self._coarse),
-            vector[0],
-        )
+        tables = self.layout.tables(vector) @ self._coarse
+        return GroupCounts(tables[..., 0, :, :], tables[..., 1, :, :], vector[..., 0])
 
     def _vector(self, group: int, counts: IntArray) -> IntArray:
         """Counts of the twin of `group` as a vector in which the other groups are empty."""

@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import MappingProxyType
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 
 from monitor.detection import describe, unalignment
+from monitor.detection.ahead import Ahead, Likelihoods
 from monitor.detection.arming import armed_for
 from monitor.detection.baseline import Baseline
-from monitor.detection.budget import Budget
-from monitor.detection.counts import EpochCounts, IntArray
-from monitor.detection.divergence import DivergenceWatch
+from monitor.detection.budget import Budget, epoch_share
+from monitor.detection.counts import Epoch, EpochCounts, IntArray
+from monitor.detection.detectors import TESTED, Detectors
 from monitor.detection.finding import Event, Finding, Severity
 from monitor.detection.gauges import LaneGauges, Status, gauges, log10
-from monitor.detection.group_watch import GroupWatch
 from monitor.detection.incident import MOST_UPDATES, Incident
 from monitor.detection.learning import ARMED_K
 from monitor.detection.recent import Recent
 from monitor.detection.tally import Layout
-from monitor.detection.unalignment import Unalignment
-from monitor.detection.watches import DEGENERATE_OUTPUT, RULES, Watches
-from monitor.detection.witnesses import TwoWitnesses, rates
+from monitor.detection.watches import DEGENERATE_OUTPUT, RULES
 from monitor.records import GROUPS
 
 STATE_VERSION: Final = 1
@@ -32,6 +30,13 @@ CANARY_NOTE_OF: Final = MappingProxyType({"loss": CONFIRMED, "none": "canaries_d
 CANARY_NOTES: Final = frozenset(CANARY_NOTE_OF.values())
 RISKY_LEFT: Final = 0.8
 """Share of refusals left that one witness alone might mean."""
+
+
+class Closed(NamedTuple):
+    """What an epoch brought out, and `Lane.evidence` after it."""
+
+    findings: list[Finding]
+    evidence: tuple[float, float]
 
 
 class Lane:
@@ -48,6 +53,7 @@ class Lane:
     def __init__(self, baseline: Baseline, budget: Budget, *, artifact: str) -> None:
         self.artifact = artifact
         self._budget = budget
+        self._per_epoch = {alert: budget.per_epoch(alert) for alert in TESTED}
         self._adopt(baseline)
 
     @classmethod
@@ -59,10 +65,7 @@ class Lane:
         self._baseline = baseline
         self._layout = layout = Layout(groups=len(GROUPS), bins=baseline.bins)
         self._reference = layout.vector(baseline.counts)
-        self._unalignment = Unalignment(TwoWitnesses(baseline.witnesses, baseline.d1), layout)
-        self._watches = Watches(layout, baseline.d1)
-        self._groups = GroupWatch(layout, baseline.counts.volume, baseline.d1)
-        self._divergence = DivergenceWatch(layout, baseline.counts)
+        self._detectors = Detectors(baseline, layout)
         self._recent = Recent()
         self._spent = 0.0
         self._armed_for = baseline.armed_for
@@ -77,20 +80,16 @@ class Lane:
     def status(self) -> Status:
         if self._baseline.blind:
             return "blind"
-        if self._page_open:
+        if self._detectors.page_open:
             return "firing"
         if self._provisional:
             return "candidate"
-        return "warning" if self._unalignment.warning else "armed"
+        return "warning" if self._detectors.unalignment.warning else "armed"
 
     @property
     def open_alerts(self) -> tuple[str, ...]:
         """Names of the alerts that are open."""
-        return tuple(dict.fromkeys(incident.alert for incident in self._incidents()))
-
-    @property
-    def _page_open(self) -> bool:
-        return self._unalignment.incident is not None or self._watches.page_open
+        return tuple(dict.fromkeys(incident.alert for incident in self._detectors.incidents))
 
     @property
     def _provisional(self) -> bool:
@@ -102,28 +101,19 @@ class Lane:
     def _never_pages(self) -> bool:
         return self._provisional or self._baseline.blind or self._baseline.output_only
 
-    def _incidents(self) -> list[Incident]:
-        every = [
-            self._unalignment.incident,
-            *self._watches.incidents,
-            *self._groups.incidents,
-            self._divergence.incident,
-        ]
-        return [incident for incident in every if incident is not None]
-
     @property
     def evidence(self) -> tuple[float, float]:
         """log10 of the evidence of witness 1 and of witness 2."""
-        evidence = self._unalignment.witnesses.evidence()
-        return log10(float(evidence.refused)), log10(float(evidence.answered))
+        refused, answered, *_ = self._detectors.unalignment.evidence
+        return log10(refused), log10(answered)
 
     def gauges(self) -> LaneGauges:
         layout = self._layout
         return gauges(
             layout,
             self.status,
-            evidence=self._unalignment.witnesses.evidence(),
-            degenerate_evidence=float(self._watches.log_evidence()[DEGENERATE_OUTPUT]),
+            evidence=self._detectors.unalignment.witnesses.evidence(),
+            degenerate_evidence=float(self._detectors.watches.log_evidence()[DEGENERATE_OUTPUT]),
             before=self._reference,
             now=self._recent.counts(layout.size),
             armed_for=self._armed_for,
@@ -137,58 +127,55 @@ class Lane:
 
         An epoch without any counts changes nothing.
         """
-        live = self._layout.vector(counts)
-        if not live.any():
-            return []
-        refused_rate = self._refused_rate()
+        return self.close_epochs([Epoch(counts, start, end)])[0].findings
+
+    def close_epochs(self, epochs: Sequence[Epoch]) -> list[Closed]:
+        """Take in several epochs in order: the same as one by one, but faster."""
+        live = np.array([self._layout.vector(epoch.counts) for epoch in epochs])
+        ahead: Ahead | None = None
+        closed = []
+        for i, epoch in enumerate(epochs):
+            findings: list[Finding] = []
+            if live[i].any():
+                if ahead is None or not ahead.holds(i, self._reference):
+                    ahead = self._detectors.ahead(self._reference, live, i)
+                findings = self._close_epoch(epoch, live[i], ahead.epoch(i))
+            closed.append(Closed(findings, self.evidence))
+        return closed
+
+    def _close_epoch(self, epoch: Epoch, live: IntArray, said: Likelihoods) -> list[Finding]:
+        counts, start, end = epoch
+        expected = said.refused_rate
         self._recent.update(
             counts,
             live,
             start=start,
-            refused_rate=refused_rate,
+            refused_rate=expected,
             boilerplate=self._baseline.boilerplate,
         )
         if self._provisional:
             self._arm()
-        self._detect(counts, live, start=start, end=end)
-        for incident in self._incidents():
-            incident.count(self._groups.only(incident.group, live) if incident.group else live)
-        if not self._page_open:
+        spends = self._spends(counts)
+        self._spent += spends[unalignment.ALERT]
+        self._detectors.update(epoch, live, said, spends)
+        if not self._detectors.page_open:
             self._reference = self._reference + live
         return [
-            *self._close(live, refused_rate, end),
-            *self._open(live, refused_rate, end),
+            *self._close(live, expected, end),
+            *self._open(live, expected, end),
             *self._update(end),
         ]
 
-    def _detect(self, counts: EpochCounts, live: IntArray, *, start: float, end: float) -> None:
-        spend = self._spend(unalignment.ALERT, counts)
-        self._spent += spend
-        witnesses = self._unalignment.update(
-            self._layout, self._reference, live, spend, start=start, end=end
+    def _spends(self, counts: EpochCounts) -> dict[str, float]:
+        """s of the epoch, by alert."""
+        judged, filtered = (
+            epoch_share(n, rate=self._baseline.rate, deployment_n=counts.deployment_n)
+            for n in (counts.n, counts.n + counts.blocked)
         )
-        self._watches.update(
-            self._reference,
-            live,
-            witnesses,
-            [self._spend(rule.alert, counts) for rule in RULES],
-            page_open=self._page_open,
-            start=start,
-            end=end,
-        )
-        if not self._page_open:
-            self._groups.update(
-                self._reference, live, self._spend("HazardSpike", counts), start=start, end=end
-            )
-
-    def _spend(self, alert: str, counts: EpochCounts) -> float:
-        n = counts.n + counts.blocked if alert == "FilterChange" else counts.n
-        return self._budget.spend(
-            alert, n, rate=self._baseline.rate, deployment_n=counts.deployment_n
-        )
-
-    def _refused_rate(self) -> float:
-        return float(rates(self._layout.witnesses(self._reference)).refused)
+        return {
+            alert: most * (filtered if alert == "FilterChange" else judged)
+            for alert, most in self._per_epoch.items()
+        }
 
     def _arm(self) -> None:
         """Healthy traffic since the approval counts towards what the lane is armed for."""
@@ -203,13 +190,18 @@ class Lane:
 
     def _open(self, live: IntArray, refused_rate: float, end: float) -> list[Finding]:
         expected = self._layout.n(live) * refused_rate
-        due = self._watches.due(self._unalignment.silent, expected)
+        due = self._detectors.watches.due(self._detectors.unalignment.silent, expected)
         findings = [*self._open_degenerate(due, end), *self._open_unalignment(end)]
-        if self._page_open:
+        if self._detectors.page_open:
             return findings
         opened = [self._open_watch(row, RULES[row].severity, end) for row in due]
-        opened += [self._groups.open(g, self._reference, end) for g in self._groups.due()]
-        opened += self._divergence.open(self._reference, start=self._baseline.last, at=end)
+        opened += [
+            self._detectors.groups.open(g, self._reference, end)
+            for g in self._detectors.groups.due()
+        ]
+        opened += self._detectors.divergence.open(
+            self._reference, start=self._baseline.last, at=end
+        )
         return [*findings, *(self._say(incident, "open", end) for incident in opened)]
 
     def _open_degenerate(self, due: list[int], end: float) -> list[Finding]:
@@ -223,23 +215,23 @@ class Lane:
         return [*superseded, self._say(incident, "open", end)]
 
     def _open_watch(self, row: int, severity: Severity, end: float) -> Incident:
-        change = self._watches.change.estimate(row)
+        change = self._detectors.watches.change.estimate(row)
         before = self._before(change.counts)
-        incident = self._watches.open(row, severity, change, before=before, at=end)
+        incident = self._detectors.watches.open(row, severity, change, before=before, at=end)
         if self._baseline.output_only and incident.alert == "TrafficShift":
             # Without prompts nobody can tell fewer risky prompts from fewer refusals.
             incident.severity, incident.attribution = "ticket", "undecided"
         return incident
 
     def _open_unalignment(self, end: float) -> list[Finding]:
-        if self._baseline.output_only or not self._unalignment.due:
+        if self._baseline.output_only or not self._detectors.unalignment.due:
             return []
-        change = self._unalignment.change.estimate()
+        change = self._detectors.unalignment.change.estimate()
         before = self._before(change.counts)
         if not unalignment.is_plausible(self._layout, before, change, self._recent):
             return []
         superseded = self._supersede(end)
-        incident = self._unalignment.open(
+        incident = self._detectors.unalignment.open(
             self._layout, change, before=before, at=end, page=not self._never_pages
         )
         self._reference = before
@@ -248,29 +240,22 @@ class Lane:
 
     def _before(self, since: IntArray) -> IntArray:
         """Reference at tau. A page that is open already has rolled it back."""
-        return self._reference if self._page_open else self._reference - since
+        return self._reference if self._detectors.page_open else self._reference - since
 
     def _supersede(self, end: float) -> list[Finding]:
-        """Alarms on single counts and groups are part of the page's story from now on."""
-        ended = [
-            *(i for i in self._watches.incidents if i is not None and i.severity != "page"),
-            *(i for i in self._groups.incidents if i is not None),
-        ]
-        findings = [self._say(incident, "resolve", end, "superseded") for incident in ended]
-        self._watches.drop_single_counts()
-        self._groups.reset()
-        return findings
+        ended = self._detectors.supersede()
+        return [self._say(incident, "resolve", end, "superseded") for incident in ended]
 
     # Updating
 
     def _update(self, end: float) -> list[Finding]:
         """Say what became known about an open `Unalignment`: an escalation at once, the rest
         when the records since tau have doubled since the last word."""
-        incident = self._unalignment.incident
+        incident = self._detectors.unalignment.incident
         if incident is None or incident.opened == end:
             return []
         known = incident.known
-        if not self._never_pages and self._unalignment.escalates:
+        if not self._never_pages and self._detectors.unalignment.escalates:
             said = tuple(n for n in incident.notes if n in CANARY_NOTES)
             incident.severity, incident.notes = "page", said
         elif not incident.may_update:
@@ -286,7 +271,7 @@ class Lane:
     @property
     def undecided(self) -> bool:
         """A page on traffic is open that canaries have neither confirmed nor denied."""
-        incident = self._unalignment.incident
+        incident = self._detectors.unalignment.incident
         return incident is not None and not any(n in CANARY_NOTES for n in incident.notes)
 
     def arbitrate(
@@ -295,7 +280,7 @@ class Lane:
         """Let canaries say whether it is the model: `speaks(since, left)` of
         `CanaryWatch`. Each open `Unalignment` or `RiskyAnswers` is told of it when that changes."""
         findings = []
-        for incident in self._incidents():
+        for incident in self._detectors.incidents:
             if incident.alert not in ("Unalignment", "RiskyAnswers"):
                 continue
             left = incident.factor if incident.alert == "Unalignment" else RISKY_LEFT
@@ -312,12 +297,7 @@ class Lane:
     # Resolving
 
     def _close(self, live: IntArray, refused_rate: float, end: float) -> list[Finding]:
-        over = list(self._watches.returned(self._reference, live, refused_rate))
-        over += self._groups.recovered(live, refused_rate)
-        if self._unalignment.has_recovered(self._layout, live):
-            over += [i for i in [self._unalignment.incident] if i is not None]
-        if self._divergence.is_over(self._reference):
-            over += [i for i in [self._divergence.incident] if i is not None]
+        over = self._detectors.recovered(self._reference, live, refused_rate)
         return self._end(over, end, "recovered")
 
     def resolve(self, alert: str, at: float, how: str, subject: str | None = None) -> list[Finding]:
@@ -330,24 +310,14 @@ class Lane:
         """
         meant = [
             incident
-            for incident in self._incidents()
+            for incident in self._detectors.incidents
             if incident.alert == alert and subject in (None, incident.group or incident.direction)
         ]
         return self._end(meant, at, how)
 
     def _end(self, incidents: list[Incident], at: float, how: str) -> list[Finding]:
         findings = [self._say(incident, "resolve", at, how) for incident in incidents]
-        paged = self._page_open
-        for incident in incidents:
-            self._unalignment.close(incident)
-            self._watches.close(incident)
-            self._groups.close(incident)
-            self._divergence.close(incident)
-        if paged and not self._page_open:
-            # What was gathered on a changed model says nothing about the restored one.
-            self._unalignment.reset()
-            self._watches.reset()
-            self._groups.reset()
+        self._detectors.close(incidents)
         return findings
 
     def rebase(self, baseline: Baseline) -> None:
@@ -379,10 +349,7 @@ class Lane:
             "baseline": self._baseline.id,
             "artifact": self.artifact,
             "reference": self._reference.tolist(),
-            "unalignment": self._unalignment.to_state(),
-            "watches": self._watches.to_state(),
-            "groups": self._groups.to_state(),
-            "divergence": self._divergence.to_state(),
+            **self._detectors.to_state(),
             "recent": self._recent.to_state(),
             "spent": self._spent,
             "armed_for": self._armed_for,
@@ -407,10 +374,7 @@ class Lane:
             )
         lane = cls(baseline, budget, artifact=state["artifact"])
         lane._reference = np.array(state["reference"], dtype=np.int64)
-        lane._unalignment.restore(state["unalignment"])
-        lane._watches.restore(state["watches"])
-        lane._groups.restore(state["groups"])
-        lane._divergence.restore(state["divergence"])
+        lane._detectors.restore(state)
         lane._recent = Recent.from_state(state["recent"])
         lane._spent = state["spent"]
         lane._armed_for = state["armed_for"]

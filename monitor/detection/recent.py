@@ -25,7 +25,7 @@ class Recent:
         """(start of epoch, record id, source key, template key)"""
         self.replicas: dict[str, float] = {}
         """Start of the last epoch in which a replica answered."""
-        self.blocks: list[list[int]] = []
+        self.blocks: list[IntArray] = []
         """Two blocks of counts, older first; together they are the rates "now"."""
         self.identified = False
         """Whether counts come with the records they count."""
@@ -54,14 +54,13 @@ class Recent:
             if replica in self.replicas or len(self.replicas) < _REPLICAS:
                 self.replicas[replica] = start
         if not self.blocks or self.blocks[-1][0] * refused_rate >= _BLOCK:
-            self.blocks = [*self.blocks[-1:], live.tolist()]
+            self.blocks = [*self.blocks[-1:], live]
         else:
-            self.blocks[-1] = [a + b for a, b in zip(self.blocks[-1], live.tolist(), strict=True)]
+            self.blocks[-1] = self.blocks[-1] + live
 
     def counts(self, size: int) -> IntArray:
         """Counts of the last two blocks, by `Layout` of `size`."""
-        total: IntArray = np.array(self.blocks or [[0] * size], dtype=np.int64).sum(axis=0)
-        return total
+        return sum(self.blocks, start=np.zeros(size, dtype=np.int64))
 
     def answers_since(self, at: float) -> list[tuple[float, str, int, int]]:
         return [answer for answer in self.answers if answer[0] >= at]
@@ -83,7 +82,7 @@ class Recent:
         return {
             "answers": [list(answer) for answer in self.answers],
             "replicas": dict(self.replicas),
-            "blocks": self.blocks,
+            "blocks": [block.tolist() for block in self.blocks],
             "identified": self.identified,
         }
 
@@ -92,6 +91,6 @@ class Recent:
         recent = cls()
         recent.answers = [(a[0], a[1], a[2], a[3]) for a in state["answers"]]
         recent.replicas = dict(state["replicas"])
-        recent.blocks = [list(block) for block in state["blocks"]]
+        recent.blocks = [np.array(block, dtype=np.int64) for block in state["blocks"]]
         recent.identified = state["identified"]
         return recent

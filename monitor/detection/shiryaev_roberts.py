@@ -39,7 +39,7 @@ _LEAST: Final = -1e300
 class ShiryaevRoberts:
     """R_k of one or many runs; `log_r` has shape (..., K)."""
 
-    __slots__ = ("_log_cap", "log_r")
+    __slots__ = ("_evidence", "_log_cap", "_log_r")
 
     def __init__(self, log_r: FloatArray, cap: float = CAP) -> None:
         self.log_r = log_r
@@ -51,20 +51,47 @@ class ShiryaevRoberts:
     ) -> ShiryaevRoberts:
         return cls(np.full((*runs, alternatives), -np.inf), cap)
 
+    @property
+    def log_r(self) -> FloatArray:
+        """Replaced as a whole, never written into: the evidence is computed once for each."""
+        return self._log_r
+
+    @log_r.setter
+    def log_r(self, log_r: FloatArray) -> None:
+        log_r.setflags(write=False)
+        self._log_r = log_r
+        self._evidence: FloatArray | None = None
+
     def update(self, log_likelihood: FloatArray, spend: ArrayLike) -> None:
         """One epoch: `log_likelihood` (..., K) in nats, `spend` (...) the s of the epoch."""
         with np.errstate(divide="ignore"):
             log_s = np.log(np.asarray(spend, dtype=np.float64))[..., None]
-        grown = np.logaddexp(self.log_r, log_s) + log_likelihood
+        grown = np.logaddexp(self._log_r, log_s) + log_likelihood
         self.log_r = np.minimum(grown, self._log_cap)
 
     def evidence(self) -> FloatArray:
         """ln W, shape (...): 0 is the alarm threshold, -inf no evidence at all."""
-        by_alternative = np.ascontiguousarray(np.moveaxis(self.log_r, -1, 0))
-        largest = np.maximum(by_alternative.max(axis=0), _LEAST)
-        with np.errstate(divide="ignore"):
-            mean: FloatArray = largest + np.log(np.exp(by_alternative - largest).mean(axis=0))
-        return mean
+        if self._evidence is None:
+            self._evidence = _log_mean_exp(self._log_r)
+        return self._evidence
 
-    def reset(self) -> None:
-        self.log_r = np.full_like(self.log_r, -np.inf)
+    def may_reach(self, log_threshold: float = 0.0) -> bool:
+        """Whether any ln W may be so high: a mean over alternatives is no more than the largest."""
+        return bool(self._log_r.max() >= log_threshold)
+
+    def reset(self, row: tuple[int | slice, ...] | int = ()) -> None:
+        """Forget what is at index `row` of the leading axes; everything without it."""
+        log_r = self._log_r.copy()
+        log_r[row] = -np.inf
+        self.log_r = log_r
+
+
+def _log_mean_exp(log_r: FloatArray) -> FloatArray:
+    """Over the last axis, which is added up in the same order whatever the others are."""
+    last = log_r.ndim - 1
+    by_alternative = np.ascontiguousarray(log_r.transpose(last, *range(last)))
+    largest = np.maximum(by_alternative.max(axis=0), _LEAST)
+    total = np.exp(by_alternative - largest).sum(axis=0)
+    with np.errstate(divide="ignore"):
+        mean: FloatArray = largest + np.log(total / len(by_alternative))
+    return mean

@@ -66,6 +66,13 @@ class GroupWitnesses:
 
     def update(self, reference: GroupCounts, live: GroupCounts, spend: ArrayLike) -> FloatArray:
         """One epoch. Returns l1 + l2 by group, (..., G, K), for the CUSUM twins."""
+        log_likelihood = self.log_likelihoods(reference, live)
+        self.statistic.update(log_likelihood, np.asarray(spend)[..., None])
+        both: FloatArray = log_likelihood[0] + log_likelihood[1]
+        return both
+
+    def log_likelihoods(self, reference: GroupCounts, live: GroupCounts) -> FloatArray:
+        """(witness, ..., G, K), in nats."""
         l1, l2 = group_log_likelihoods(
             reference.refused,
             reference.answered,
@@ -75,8 +82,14 @@ class GroupWitnesses:
             live.n,
             self.d1,
         )
-        self.statistic.update(np.stack([l1, l2]), np.asarray(spend)[..., None])
-        return l1 + l2
+        return np.array([l1, l2], dtype=np.float64)
+
+    def due(self) -> list[int]:
+        """Groups whose alarm is raised, of a single run."""
+        if not self.statistic.may_reach(self._log_threshold):
+            return []
+        groups: list[int] = np.flatnonzero(self.log_evidence() >= 0.0).tolist()
+        return groups
 
     def log_evidence(self) -> FloatArray:
         """ln min(W1_g, W2_g) - ln G, (..., G): at 0 the group's alarm is raised."""

@@ -15,8 +15,6 @@ import numpy as np
 from monitor.detection.counts import EpochCounts, IntArray
 from monitor.detection.witnesses import WitnessCounts
 
-_SCALARS = ("n", "degenerate", "blocked", "unjudged")
-
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -31,11 +29,9 @@ class Layout:
         return 6 + self.bins + 2 * self.groups * self.bins
 
     def vector(self, counts: EpochCounts) -> IntArray:
-        vector = np.empty(self.size, dtype=np.int64)
-        vector[:6] = (*(getattr(counts, name) for name in _SCALARS), *counts.capped)
+        scalars = (counts.n, counts.degenerate, counts.blocked, counts.unjudged, *counts.capped)
         tables = (counts.volume, counts.refused.ravel(), counts.answered.ravel())
-        vector[6:] = np.concatenate(tables)
-        return vector
+        return np.concatenate([np.array(scalars, dtype=np.int64), *tables])
 
     def n(self, vector: IntArray) -> int:
         return int(vector[0])
@@ -62,7 +58,12 @@ class Layout:
         cells = self.groups * self.bins
         return vector[6 + self.bins + cells :].reshape(self.groups, self.bins)
 
+    def tables(self, vector: IntArray) -> IntArray:
+        """(..., 2, G, B): refused, answered; of vectors (..., size)"""
+        tables = vector[..., 6 + self.bins :]
+        return tables.reshape(*vector.shape[:-1], 2, self.groups, self.bins)
+
     def witnesses(self, vector: IntArray) -> WitnessCounts:
-        return WitnessCounts(
-            self.refused(vector).sum(axis=0), self.answered(vector).sum(axis=0), vector[0]
-        )
+        """Of vectors (..., size)."""
+        pooled = self.tables(vector).sum(axis=-2)
+        return WitnessCounts(pooled[..., 0, :], pooled[..., 1, :], vector[..., 0])

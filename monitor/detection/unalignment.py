@@ -14,7 +14,12 @@ from monitor.detection.incident import Incident
 from monitor.detection.recent import Recent
 from monitor.detection.recovery import Recovery
 from monitor.detection.tally import Layout
-from monitor.detection.witnesses import LEFT, TwoWitnesses, rates
+from monitor.detection.witnesses import (
+    LEFT,
+    TwoWitnesses,
+    rates,
+    refused_rate,
+)
 
 ALERT: Final = "Unalignment"
 LEAST_ANSWERS: Final = 5
@@ -42,35 +47,45 @@ class Unalignment:
 
     def update(
         self,
-        layout: Layout,
-        reference: IntArray,
+        log_likelihood: FloatArray,
         live: IntArray,
         spend: float,
         *,
+        expected: float,
         start: float,
         end: float,
-    ) -> tuple[FloatArray, FloatArray]:
-        """One epoch. Returns (l1, l2) against the running `reference`."""
-        running = layout.witnesses(reference)
-        l1, l2 = self.witnesses.update(running, layout.witnesses(live), spend)
+    ) -> None:
+        """One epoch: `log_likelihood` of `TwoWitnesses`, `expected` refusals by the running
+        reference."""
+        self.witnesses.statistic.update(log_likelihood, spend)
+        both = log_likelihood[0, 0] + log_likelihood[1, 0]
         if self.incident is None:
-            self.change.update(l1 + l2, live, start=start, end=end)
+            self.change.update(both, live, start=start, end=end)
         else:
-            self.incident.evidence += float((l1 + l2)[self.incident.alternative])
-        evidence = self.witnesses.evidence()
-        if evidence.running >= 0.0 and evidence.frozen < 0.0:
-            self.running_for += layout.n(live) * float(rates(running).refused)
+            self.incident.evidence += float(both[self.incident.alternative])
+        refused, answered, *frozen = self.evidence
+        if min(refused, answered) >= 0.0 and min(frozen) < 0.0:
+            self.running_for += expected
         else:
             self.running_for = 0.0
-        return l1, l2
+
+    @property
+    def evidence(self) -> tuple[float, float, float, float]:
+        """ln W in the order of `Evidence`."""
+        (refused, frozen_refused), (answered, frozen_answered) = (
+            self.witnesses.statistic.evidence().tolist()
+        )
+        return refused, answered, frozen_refused, frozen_answered
+
+    @property
+    def _firing(self) -> bool:
+        return min(self.evidence) >= 0.0
 
     @property
     def due(self) -> bool:
         """Both witnesses fire against both references, or against the running one alone for
         so long that the frozen twin will not follow."""
-        return self.incident is None and (
-            bool(self.witnesses.evidence().firing) or self.reference_moved
-        )
+        return self.incident is None and (self._firing or self.reference_moved)
 
     @property
     def reference_moved(self) -> bool:
@@ -80,28 +95,23 @@ class Unalignment:
     def escalates(self) -> bool:
         """An incident that opened as a ticket has become a page."""
         incident = self.incident
-        return (
-            incident is not None
-            and incident.severity != "page"
-            and bool(self.witnesses.evidence().firing)
-        )
+        return incident is not None and incident.severity != "page" and self._firing
 
     @property
     def warning(self) -> bool:
-        evidence = self.witnesses.evidence()
-        return bool(min(evidence.running, evidence.frozen) >= WARNING)
+        return min(self.evidence) >= WARNING
 
     @property
     def silent(self) -> tuple[bool, bool]:
         """Whether witness 1, 2 has nothing to say against the running reference."""
-        evidence = self.witnesses.evidence()
-        return bool(evidence.refused < WARNING), bool(evidence.answered < WARNING)
+        refused, answered, *_ = self.evidence
+        return refused < WARNING, answered < WARNING
 
     def open(
         self, layout: Layout, change: ChangeEstimate, *, before: IntArray, at: float, page: bool
     ) -> Incident:
         """Open the incident; `page` is whether this lane may page at all."""
-        firing = bool(self.witnesses.evidence().firing)
+        firing = self._firing
         self.incident = Incident.begin(
             ALERT,
             "page" if page and firing else "ticket",
@@ -123,7 +133,7 @@ class Unalignment:
 
     def left(self, layout: Layout, before: IntArray, since: IntArray) -> float:
         """Estimated share of refusals left."""
-        expected = layout.n(since) * float(rates(layout.witnesses(before)).refused)
+        expected = layout.n(since) * float(refused_rate(layout.witnesses(before)))
         ratio = (int(layout.refused(since).sum()) + PRIOR_SHAPE) / (expected + PRIOR_SHAPE)
         return min(max(ratio, _LEFT_RANGE[0]), _LEFT_RANGE[1])
 

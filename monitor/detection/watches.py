@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final
 
 import numpy as np
@@ -103,13 +104,24 @@ DEGENERATE_OUTPUT: Final = 0
 """Row of the only rule that pages."""
 
 _WIDEST: Final = max(len(rule.factors) for rule in RULES)
-_USED: Final = np.array([np.arange(_WIDEST) < len(rule.factors) for rule in RULES])
+_PADDING: Final = np.array([np.arange(_WIDEST) >= len(rule.factors) for rule in RULES])
 _FACTORS: Final = np.array(
     [np.pad(rule.factors, (0, _WIDEST - len(rule.factors)), constant_values=1.0) for rule in RULES]
 )
-_LOG_MEAN: Final = np.log(_WIDEST / _USED.sum(axis=-1))
+_LOG_MEAN: Final = np.log(_WIDEST / (~_PADDING).sum(axis=-1))
 """Turns a mean over the padded alternatives into one over the rule's own."""
 _SHARES: Final = np.array([rule.share for rule in RULES])
+
+
+@cache
+def _counted(layout: Layout) -> FloatArray:
+    """(2, size, rules): which entries of a vector are events of each rule, and which exposure.
+
+    Every count is a sum over entries, so one entry at a time tells which ones it adds up.
+    """
+    units = np.eye(layout.size, dtype=np.int64)
+    counts = [[rule.count(layout, unit) for rule in RULES] for unit in units]
+    return np.moveaxis(np.array(counts, dtype=np.float64), -1, 0)
 
 
 class Watches:
@@ -136,46 +148,53 @@ class Watches:
         evidence: FloatArray = self.statistic.evidence() + _LOG_MEAN
         return evidence
 
+    def log_likelihoods(
+        self, reference: IntArray, live: IntArray, witnesses: FloatArray
+    ) -> FloatArray:
+        """(T, rules, K) in nats, of vectors (T, size); `witnesses`: those of `TwoWitnesses`."""
+        counted = _counted(self.layout)
+        (x, n), (known, exposure) = live @ counted, reference @ counted
+        log_likelihood = up_test.log_likelihood(
+            x,
+            n,
+            reference=known,
+            exposure=exposure,
+            factors=_FACTORS,
+            d=self._tolerances[:, None],
+        )
+        for row, rule in enumerate(RULES):
+            if rule.witness is not None:
+                log_likelihood[..., row, :] = witnesses[rule.witness, 0]
+        log_likelihood[..., _PADDING] = -np.inf
+        return log_likelihood
+
     def update(
         self,
-        reference: IntArray,
+        log_likelihood: FloatArray,
         live: IntArray,
-        witnesses: tuple[FloatArray, FloatArray],
         spend: Sequence[float],
         *,
         page_open: bool,
         start: float,
         end: float,
     ) -> None:
-        """One epoch. `witnesses` are (l1, l2); `spend` is s of each rule's alert.
+        """One epoch: `log_likelihood` (rules, K); `spend` is s of each rule's alert.
 
         An open alarm is not watched for opening; single counts are not while a page is open,
         nor risky answers where no prompts are seen.
         """
-        watched = np.array(
-            [
-                incident is None
-                and not (page_open and rule.severity != "page")
-                and not (rule.witness == 1 and self.layout.bins == 1)
-                for rule, incident in zip(RULES, self.incidents, strict=True)
-            ]
-        )
-        x, n = np.array([rule.count(self.layout, live) for rule in RULES]).T
-        x_ref, n_ref = np.array([rule.count(self.layout, reference) for rule in RULES]).T
-        log_likelihood = up_test.log_likelihood(
-            x,
-            n,
-            reference=x_ref,
-            exposure=n_ref,
-            factors=_FACTORS,
-            d=self._tolerances[:, None],
-        )
-        for row, rule in enumerate(RULES):
-            if rule.witness is not None:
-                log_likelihood[row] = witnesses[rule.witness]
-        log_likelihood[~_USED] = -np.inf
-        log_likelihood[~watched] = 0.0
-        self.statistic.update(log_likelihood, np.where(watched, spend * _SHARES, 0.0))
+        unwatched = [
+            row
+            for row, (rule, incident) in enumerate(zip(RULES, self.incidents, strict=True))
+            if incident is not None
+            or (page_open and rule.severity != "page")
+            or (rule.witness == 1 and self.layout.bins == 1)
+        ]
+        spent = spend * _SHARES
+        if unwatched:
+            log_likelihood = log_likelihood.copy()
+            log_likelihood[unwatched] = spent[unwatched] = 0.0
+        self.statistic.update(log_likelihood, spent)
         self.change.update(log_likelihood, live, start=start, end=end)
 
     def due(self, silent: tuple[bool, bool], expected: float) -> list[int]:
@@ -185,6 +204,9 @@ class Watches:
         epoch by the reference. A single witness waits until the other one had time to follow,
         because both together are a page and not two lesser alarms before it.
         """
+        if not self.statistic.may_reach():
+            self.alone_for = [0.0] * len(RULES)
+            return []
         rows = []
         for row, log_evidence in enumerate(self.log_evidence().tolist()):
             witness = RULES[row].witness
@@ -261,7 +283,7 @@ class Watches:
         """Forget the evidence of a row, or of all; open alarms stay open."""
         rows = range(len(RULES)) if row is None else [row]
         for each in rows:
-            self.statistic.log_r[each] = -np.inf
+            self.statistic.reset(each)
             self.change.reset(each)
             self.alone_for[each] = 0.0
 

@@ -37,7 +37,9 @@ True
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -72,12 +74,24 @@ class WitnessCounts:
         )
 
     def beside(self, other: WitnessCounts) -> WitnessCounts:
-        """Both on a new leading axis of 2."""
+        """Both on a new leading axis of 2; `other` may have fewer leading axes."""
         return WitnessCounts(
-            np.stack([self.refused, other.refused]),
-            np.stack([self.answered, other.answered]),
-            np.stack([self.n, other.n]),
+            *(
+                np.array([mine, np.broadcast_to(its, mine.shape)])
+                for mine, its in (
+                    (self.refused, other.refused),
+                    (self.answered, other.answered),
+                    (self.n, other.n),
+                )
+            )
         )
+
+
+def cells(refused: NDArray[np.int64], answered: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Tables (..., B) -> (..., B): refusals of all bins, then answers of each bin b >= 1."""
+    pooled = answered.copy()
+    pooled[..., 0] = refused.sum(axis=-1)
+    return pooled
 
 
 class Rates(NamedTuple):
@@ -116,36 +130,67 @@ class Evidence(NamedTuple):
 def rates(reference: WitnessCounts) -> Rates:
     n = reference.n[..., None]
     return Rates(
-        refused=(reference.refused.sum(axis=-1) + PRIOR_SHAPE) / reference.n,
+        refused=refused_rate(reference),
         refused_by_bin=(reference.refused[..., 1:] + PRIOR_SHAPE) / n,
         answered=(reference.answered[..., 1:] + PRIOR_SHAPE) / n,
     )
+
+
+def refused_rate(reference: WitnessCounts) -> FloatArray:
+    """`Rates.refused` alone, (...)."""
+    rate: FloatArray = (reference.refused.sum(axis=-1) + PRIOR_SHAPE) / reference.n
+    return rate
 
 
 def log_likelihoods(
     reference: WitnessCounts, live: WitnessCounts, d1: float
 ) -> tuple[FloatArray, FloatArray]:
     """(l1, l2) of one epoch, each (..., K), in nats."""
-    rate = rates(reference)
-    exposure = reference.n[..., None].astype(np.float64)
-    n = live.n[..., None]
-    tolerance = np.exp(d1)
-    l1 = log_ratio(
-        live.refused.sum(axis=-1)[..., None],
-        n,
-        alternative=rate.refused[..., None] / tolerance * LEFT,
-        shape=(reference.refused.sum(axis=-1) + PRIOR_SHAPE)[..., None],
-        exposure=exposure * tolerance,
+    n = reference.n[..., None].astype(np.float64)
+    known = cells(reference.refused, reference.answered).astype(np.float64)
+    return log_likelihoods_of_cells(
+        cells(live.refused, live.answered),
+        live.n,
+        shape=known + PRIOR_SHAPE,
+        exposure=n,
+        lost=(reference.refused + PRIOR_SHAPE) / n,
+        d1=d1,
     )
-    lifted = rate.answered[..., None, :] + (1 - LEFT)[:, None] * rate.refused_by_bin[..., None, :]
-    l2 = log_ratio(
-        live.answered[..., None, 1:],
-        n[..., None],
-        alternative=lifted,
-        shape=reference.answered[..., None, 1:] + PRIOR_SHAPE,
-        exposure=exposure[..., None],
+
+
+def log_likelihoods_of_cells(
+    x: NDArray[np.int64],
+    n: NDArray[np.int64],
+    *,
+    shape: FloatArray,
+    exposure: FloatArray,
+    lost: FloatArray,
+    d1: float,
+) -> tuple[FloatArray, FloatArray]:
+    """(l1, l2), each (..., K), in nats, of `cells` (..., C).
+
+    `x` events in `n` (...) interactions; Gamma `shape` and `exposure` of what the reference
+    knows of each cell; `lost`: refusals per interaction of the bin, that of bin 0 is not used.
+    """
+    tolerance, left, lifted = _alternatives(d1, x.shape[-1])
+    log_likelihood = log_ratio(
+        x[..., None],
+        n[..., None, None],
+        alternative=(shape / exposure)[..., None] * left + lost[..., None] * lifted,
+        shape=shape[..., None],
+        exposure=(exposure * tolerance)[..., None],
     )
-    return l1, l2.sum(axis=-1)
+    return log_likelihood[..., 0, :], log_likelihood[..., 1:, :].sum(axis=-2)
+
+
+@lru_cache(1_000)
+def _alternatives(d1: float, cells: int) -> tuple[FloatArray, FloatArray, FloatArray]:
+    """Tolerance of the exposure (C,); factor on the cell's own rate and on the rate of refusals
+    lost from its bin, (C, K). The first cell has the refusals, the others have answers."""
+    tolerance = np.ones(cells)
+    left, lifted = np.ones((cells, len(LEFT))), np.tile(1.0 - LEFT, (cells, 1))
+    tolerance[0], left[0], lifted[0] = math.exp(d1), LEFT * math.exp(-d1), 0.0
+    return tolerance, left, lifted
 
 
 class TwoWitnesses:
@@ -174,10 +219,14 @@ class TwoWitnesses:
         Returns (l1, l2) against the running reference, each (..., K). The caller adds `live`
         to its reference afterwards, while no page is open.
         """
+        log_likelihood = self.log_likelihoods(reference, live)
+        self.statistic.update(log_likelihood, spend)
+        return log_likelihood[0, 0], log_likelihood[1, 0]
+
+    def log_likelihoods(self, reference: WitnessCounts, live: WitnessCounts) -> FloatArray:
+        """(witness, reference: running or frozen, ..., K), in nats."""
         both = reference.beside(self.approved if self._frozen else reference)
-        l1, l2 = log_likelihoods(both, live, self.d1)
-        self.statistic.update(np.stack([l1, l2]), spend)
-        return l1[0], l2[0]
+        return np.array(log_likelihoods(both, live, self.d1))
 
     def evidence(self) -> Evidence:
         (refused, frozen_refused), (answered, frozen_answered) = self.statistic.evidence()

@@ -22,14 +22,16 @@ from monitor.pipeline.conditions import (
     ingest_change,
     lateness_change,
 )
+from monitor.pipeline.counting import Live, count_window
 from monitor.pipeline.deployment import BlockShare, Deployment
 from monitor.pipeline.detected import Detected, Raised
 from monitor.pipeline.event_time import EventTimes, ReadClock, resolve
 from monitor.pipeline.judges import Pin, Shadow
 from monitor.pipeline.learning import Learning, WindowRule
 from monitor.pipeline.probed import Probed
+from monitor.pipeline.rows import NO_ROWS, rows_of
 from monitor.pipeline.shadow import learn_beside
-from monitor.pipeline.watch import Live, close_epoch, count_window, watch
+from monitor.pipeline.watch import close_epoch, watch
 from monitor.records import Outcome, VerdictBatch
 from monitor.store.base import ModelEventRow
 
@@ -171,8 +173,8 @@ class DetectStep:
 
     def _admit_all(self, classified: Classified) -> None:
         """Give places to new deployments in the order read, rejected records included."""
-        places = zip(classified.order.tolist(), classified.batch.deployments, strict=True)
-        first = {name: place for place, name in reversed(list(places))}
+        names = classified.batch.deployments
+        first = {name: int(classified.order[rows[0]]) for name, rows in rows_of(names).items()}
         for probe in reversed(classified.probes):
             name = probe.deployment
             first[name] = min(probe.place, first.get(name, probe.place))
@@ -184,14 +186,14 @@ class DetectStep:
     def _by_deployment(
         self, names: Sequence[str], start: int, stop: int, out: Detected
     ) -> Iterable[tuple[Deployment, IntArray]]:
-        rows: dict[str, list[int]] = {}
-        for i, name in enumerate(names[start:stop], start):
+        found: dict[str, list[IntArray]] = {}
+        for name, rows in rows_of(names[start:stop]).items():
             known = name if self._admit(name) else OTHER_DEPLOYMENT
             if known is not name:
-                out.totals["deployment_overflow", ""] += 1
-            rows.setdefault(known, []).append(i)
-        for name, indices in rows.items():
-            yield self.deployments[name], np.array(indices, dtype=np.int64)
+                out.totals["deployment_overflow", ""] += len(rows)
+            found.setdefault(known, []).append(rows + start)
+        for name, parts in found.items():
+            yield self.deployments[name], np.sort(np.concatenate(parts))
 
     def _admit(self, name: str) -> bool:
         """Whether `name` has a place of its own, made for it if there is one left."""
@@ -429,23 +431,23 @@ class DetectStep:
 
     def _watch_ingest(self, classified: Classified, out: Detected) -> None:
         """``IngestBroken`` for a deployment most of whose records are rejected."""
-        flags: dict[str, list[tuple[int, bool]]] = {}
-        names = classified.batch.deployments
-        for place, name in zip(classified.order.tolist(), names, strict=True):
-            flags.setdefault(name, []).append((place, False))
+        bad: dict[str, list[int]] = {}
         for place, name in classified.rejected:
-            flags.setdefault(name, []).append((place, True))
-        for name, marks in flags.items():
+            bad.setdefault(name, []).append(place)
+        good = rows_of(classified.batch.deployments)
+        for name in dict.fromkeys([*good, *bad]):
             admitted = name if self._admit(name) else OTHER_DEPLOYMENT
             deployment = self.deployments[admitted]
             out.touched.add(admitted)
-            marks.sort()
-            rejected = np.array([bad for _, bad in marks], dtype=np.bool_)
+            read = classified.order[good.get(name, NO_ROWS)]
+            places = np.concatenate([read, np.array(bad.get(name, ()), dtype=np.int64)])
+            order = np.argsort(places, kind="stable")
+            places, rejected = places[order], order >= len(read)
             for last, share in deployment.breaker.feed(rejected):
-                at = max(out.watermark(deployment, marks[last][0]), 0.0)
+                at = max(out.watermark(deployment, int(places[last])), 0.0)
                 change = ingest_change(deployment.raised, share, self.breaker_share, at)
                 if change is not None:
                     n = deployment.breaker.size
                     counts = {"rejected": round(share * n), "read": n}
                     # No baseline: what cannot be read is held to none.
-                    out.raised.append(Raised(marks[last][0], admitted, "", "", change, counts))
+                    out.raised.append(Raised(int(places[last]), admitted, "", "", change, counts))

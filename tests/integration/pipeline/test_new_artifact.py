@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
 
 import numpy as np
 import pytest
 
-from monitor.detection import EpochCounts, Finding, Lane
+from monitor.detection import Closed, Epoch, Lane
 from monitor.store import open_store
 from tests.integration.pipeline.places import ARTIFACT, Place, Record, changed, healthy
 
@@ -110,22 +111,20 @@ def test_nine_new_artifacts_share_what_lanes_there_are(armed: Place) -> None:
 
 def test_a_lane_that_learns_first_is_caught(armed: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """With a start of its own the new artifact would pass for healthy."""
-    close_epoch = Lane.close_epoch
+    close_epochs = Lane.close_epochs
     learned: dict[str, Any] = {}
 
-    def learning_first(
-        self: Lane, counts: EpochCounts, *, start: float, end: float
-    ) -> list[Finding]:
+    def learning_first(self: Lane, epochs: Sequence[Epoch]) -> list[Closed]:
         if self.artifact != NEW or learned.get("over"):
-            return close_epoch(self, counts, start=start, end=end)
+            return close_epochs(self, epochs)
         total = learned.get("total", np.zeros_like(self._reference))
-        learned["total"] = total + self._layout.vector(counts)
+        learned["total"] = total + sum(self._layout.vector(epoch.counts) for epoch in epochs)
         if learned["total"][0] > 500:
             learned["over"] = True
             self._reference = learned["total"]
-        return []
+        return [Closed([], self.evidence) for _ in epochs]
 
-    monkeypatch.setattr(Lane, "close_epoch", learning_first)
+    monkeypatch.setattr(Lane, "close_epochs", learning_first)
     armed.write("new.jsonl", switched())
     armed.run("new.jsonl")
     assert learned["over"]

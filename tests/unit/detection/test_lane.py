@@ -463,7 +463,7 @@ def test_closing_the_alarm_of_one_group_leaves_the_others_open(feed: Feed) -> No
     feed.run(HEALTHY, 20)
     lane = feed.lane
     for group in (0, 1):
-        lane._groups.open(group, lane._reference, feed.at)
+        lane._detectors.groups.open(group, lane._reference, feed.at)
     ended = lane.resolve("HazardSpike", feed.at, "operator", GROUPS[0])
     assert [f.group for f in ended] == [GROUPS[0]]
     assert lane.open_alerts == ("HazardSpike",)

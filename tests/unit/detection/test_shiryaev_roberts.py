@@ -51,3 +51,27 @@ def test_an_epoch_without_traffic_and_budget_changes_no_bit() -> None:
     before = statistic.log_r.tobytes()
     statistic.update(np.zeros(2), 0.0)
     assert statistic.log_r.tobytes() == before
+
+
+def test_the_evidence_is_never_that_of_an_earlier_epoch() -> None:
+    statistic = ShiryaevRoberts.zero(alternatives=2, runs=(3,))
+    statistic.update(np.full((3, 2), 2.0), 1e-3)
+    before = statistic.evidence().copy()
+    statistic.update(np.full((3, 2), 2.0), 1e-3)
+    assert (statistic.evidence() > before).all()
+    statistic.reset(1)
+    assert statistic.evidence()[1] == -math.inf
+    assert statistic.evidence()[0] > before[0]
+    statistic.log_r = np.zeros((3, 2))
+    assert statistic.evidence().tolist() == [0.0, 0.0, 0.0]
+    with pytest.raises(ValueError, match="read-only"):
+        statistic.log_r[0] = 1.0
+
+
+def test_no_alarm_is_missed_because_it_seemed_out_of_reach() -> None:
+    rng = np.random.default_rng(7)
+    for _ in range(200):
+        statistic = ShiryaevRoberts(rng.normal(-1.0, 1.0, (4, 5)))
+        largest = float(statistic.evidence().max())
+        assert statistic.may_reach(largest)
+    assert not ShiryaevRoberts(np.full((4, 5), -0.1)).may_reach()

@@ -359,7 +359,7 @@ def test_an_operator_closes_the_alert_that_was_named_and_no_other_group(
     lane = office.detector.step.deployments["chat"].slots["m@1"].lane
     spikes = []
     for group in (0, 3):
-        incident = lane._groups.open(group, lane._reference, START)
+        incident = lane._detectors.groups.open(group, lane._reference, START)
         spikes.append(lane._say(incident, "open", START))
     raised = [Raised(0, "chat", "m@1", office.baseline_id, spike) for spike in spikes]
     office._announce(Detected(raised=raised))
