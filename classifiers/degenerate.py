@@ -18,8 +18,12 @@ _LONG: Final = 200
 _LOOP: Final = 0.30
 _LOOP_SUSPECT: Final = 0.36
 _NOISE: Final = 0.72
+_NOISE_SHORT: Final = 0.85
+"""Sound German of 200 characters leaves .85, of 400 not over .72: zlib has little to go by."""
 _OPENING: Final = 300
 _TOKEN: Final = re.compile(r"\w+|[^\w\s]")
+_ASCII_TOKEN: Final = re.compile(r"[a-z0-9_]+|[^a-z0-9_\s\x1c-\x1f]", re.ASCII)
+"""The same for ASCII in lower case, twice as fast."""
 _WORD: Final = re.compile(r"[a-z]{4,}", re.IGNORECASE)
 _NO_VOWEL: Final = re.compile(r"\b[b-df-hj-np-tv-xz]{4,}\b", re.IGNORECASE)
 _SCRIPTS: Final = (
@@ -67,7 +71,7 @@ def degeneracy(response: str, known_share: float = 1.0) -> Degeneracy:
     ratio = compression(head)
     if ratio < _LOOP or (ratio < _LOOP_SUSPECT and _distinct(head) < 0.5):
         return Degeneracy("looping", min(1.0, 1.0 - ratio))
-    if known_share < 0.5 and (ratio > _NOISE or _unpronounceable(head)):
+    if known_share < 0.5 and (ratio > _noise(len(head)) or _unpronounceable(head)):
         return Degeneracy("gibberish", 0.9)
     return Degeneracy("", max(0.0, min(0.45, 1.2 - 2.0 * ratio)))
 
@@ -83,13 +87,19 @@ def compression(text: str) -> float:
     return len(zlib.compress(data, 1)) / len(data)
 
 
+def _noise(length: int) -> float:
+    """Compression over which a text of `length` characters is noise in any language."""
+    short = max(0.0, 2.0 - length / _LONG)
+    return _NOISE + (_NOISE_SHORT - _NOISE) * min(1.0, short)
+
+
 def _distinct(text: str) -> float:
     """Distinct word trigrams over word trigrams; 1 for fewer than 12 words."""
-    words = _TOKEN.findall(text.lower())
+    words = (_ASCII_TOKEN if text.isascii() else _TOKEN).findall(text.lower())
     if len(words) < 12:
         return 1.0 if len(set(text)) > 3 else 0.0
-    trigrams = list(zip(words, words[1:], words[2:], strict=False))
-    return len(set(trigrams)) / len(trigrams)
+    trigrams = set(zip(words, words[1:], words[2:], strict=False))
+    return len(trigrams) / (len(words) - 2)
 
 
 def _unpronounceable(text: str) -> bool:

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count, islice
 from pathlib import Path
 from typing import NamedTuple
@@ -21,23 +21,42 @@ from monitor.records import format_time
 WARM = 0.2
 """Share of a soak after which memory is compared with its end."""
 _CHUNK = 1_000
+_MINUTE = 60.0
 
 
 class Soak(NamedTuple):
-    """Resident memory of a soak, bytes."""
+    """Resident memory of a soak."""
 
     records: int
-    seconds: float
-    warm: int
-    end: int
+    points: Sequence[tuple[float, int]]
+    """Seconds since the start, bytes."""
+
+    @property
+    def seconds(self) -> float:
+        return self.points[-1][0]
+
+    @property
+    def warm(self) -> int:
+        return self.at(WARM * self.seconds)
+
+    @property
+    def end(self) -> int:
+        return self.points[-1][1]
 
     @property
     def growth(self) -> float:
         return self.end / self.warm - 1.0
 
+    def at(self, seconds: float) -> int:
+        """Bytes so many seconds after the start."""
+        return next(size for passed, size in self.points if passed >= seconds)
 
-def soak(seconds: float) -> Soak:
-    """Feed healthy traffic to ``backslide run --source -`` as fast as it reads."""
+
+def soak(seconds: float, show: Callable[[float, int, int], None] = lambda *_: None) -> Soak:
+    """Feed healthy traffic to ``backslide run --source -`` as fast as it reads.
+
+    `show` is told once a minute the seconds passed, the records written and the bytes held.
+    """
     program = str(Path(sys.executable).with_name("backslide"))
     with tempfile.TemporaryDirectory(prefix="backslide-bench-") as folder:
         words = ["run", "--source", "-", "--store", f"{folder}/store.db", "--baseline-window"]
@@ -46,15 +65,19 @@ def soak(seconds: float) -> Soak:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=folder,
             env={**os.environ, "BACKSLIDE_ALERTS__LOG__ENABLED": "false"},
         ) as process:  # fmt: skip
-            begun, points = time.monotonic(), list[tuple[float, int]]()
+            begun, points, due = time.monotonic(), list[tuple[float, int]](), _MINUTE
             endless = _healthy()
-            while (passed := time.monotonic() - begun) < seconds:
+            for chunk in count(1):
                 process.stdin.writelines(islice(endless, _CHUNK))  # type: ignore[union-attr]
+                passed = time.monotonic() - begun
                 points.append((passed, _resident(process.pid)))
+                if passed >= due:
+                    show(passed, chunk * _CHUNK, points[-1][1])
+                    due += _MINUTE
+                if passed >= seconds:
+                    break
             answer, _ = process.communicate()
-    records = json.loads(answer.splitlines()[-1])["consumed"]
-    warm = next(size for passed, size in points if passed >= WARM * points[-1][0])
-    return Soak(records, points[-1][0], warm, points[-1][1])
+    return Soak(json.loads(answer.splitlines()[-1])["consumed"], points)
 
 
 def _healthy() -> Iterator[bytes]:

@@ -221,7 +221,7 @@ class Breaker(Section):
 class Pipeline(Section):
     """How records flow."""
 
-    batch_size: Annotated[Count, Field(ge=1, le=100_000)] = 1024
+    batch_size: Annotated[Count, Field(ge=1, le=100_000)] = 4096
     """Records per transaction, at most."""
     idle_tick: Annotated[Duration, AfterValidator(at_most(SECONDS["h"], "1h"))] = 10.0
     """Close an epoch after so long without records, when following a source; 0 never does."""

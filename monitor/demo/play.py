@@ -21,6 +21,9 @@ from monitor.pipeline.embedded import Progress
 from monitor.pipeline.options import RunOptions
 from monitor.pipeline.summary import Summary
 
+BATCH: Final = 1_024
+"""Smaller than in production: a replay shows how it goes after each batch."""
+
 LINE_EVERY: Final = 1_000
 """Records between two live lines."""
 
@@ -107,6 +110,7 @@ def play(
                 "store": {"url": str(Path(folder) / "backslide.db")},
                 "alerts": {"log": {"enabled": False}},
                 "baseline": {"window": WINDOW},
+                "pipeline": {"batch_size": BATCH},
             }
         )
         options = RunOptions.of(config, {"report": report})

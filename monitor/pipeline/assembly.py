@@ -21,12 +21,12 @@ from monitor.pipeline.alerting import Alerting, Announced
 from monitor.pipeline.choice import judges_of
 from monitor.pipeline.detect import DetectStep
 from monitor.pipeline.detected import Detected
-from monitor.pipeline.embedded import Embedded, Outputs, Progress, no_checkpoint
+from monitor.pipeline.embedded import Embedded, Progress, no_checkpoint
 from monitor.pipeline.learning import WindowRule
 from monitor.pipeline.observe import Observatory
 from monitor.pipeline.options import RunOptions
 from monitor.pipeline.outcome import summarise
-from monitor.pipeline.outputs import OutputError, open_output, output_key
+from monitor.pipeline.outputs import OutputError, Outputs, open_output, output_key
 from monitor.pipeline.probing import Probing
 from monitor.pipeline.receiving import announcer, http_settings
 from monitor.pipeline.retention import RetentionRule

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections import Counter, defaultdict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -66,8 +66,12 @@ class Classified:
     """Requests of our own, in the order read; counted as skipped."""
 
 
-def in_order(raw: RawBatch) -> Iterator[RawRecord | Rejected]:
+def in_order(raw: RawBatch) -> Iterable[RawRecord | Rejected]:
     """Everything read, with what the source rejected in its place within the partition."""
+    return _merged(raw) if raw.rejected else raw.records
+
+
+def _merged(raw: RawBatch) -> Iterator[RawRecord | Rejected]:
     waiting: dict[int, deque[Rejected]] = defaultdict(deque)
     for lost in raw.rejected:
         waiting[lost.partition].append(lost)
@@ -164,7 +168,7 @@ class ClassifyStep:
 
     def _read(self, value: bytes) -> Interaction:
         """A record in its format; probes are native, whatever the others are."""
-        if _MARK in value and self.format not in (Format.AUTO, Format.NATIVE):
+        if self.format not in (Format.AUTO, Format.NATIVE) and _MARK in value:
             with suppress(Malformed):
                 probe = parse(value, Format.NATIVE, self.deployment, self.limits)
                 if mark_of(probe) is not None:

@@ -15,17 +15,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
-import msgspec
-
-from monitor.detection import Finding
 from monitor.pipeline.actions import apply_actions
 from monitor.pipeline.alerting import Alerting, Announced
 from monitor.pipeline.classify import Classified, ClassifyStep
 from monitor.pipeline.deployment import Deployment
-from monitor.pipeline.detect import AUTOMATIC, DetectStep
+from monitor.pipeline.detect import DetectStep
 from monitor.pipeline.detected import Detected, Raised
+from monitor.pipeline.heap import settled_heap
 from monitor.pipeline.judges import Judges
-from monitor.pipeline.outputs import Output
+from monitor.pipeline.losses import watch_losses
+from monitor.pipeline.outputs import Outputs
 from monitor.pipeline.retention import RetentionRule
 from monitor.pipeline.self_check import ALERT as JUDGE_DRIFT
 from monitor.pipeline.self_check import SelfCheck
@@ -36,8 +35,9 @@ from monitor.pipeline.state import (
     encode,
     restore,
 )
+from monitor.pipeline.told import tell_learned
 from monitor.pipeline.upgrade import adopt
-from monitor.sources.base import Position, RawBatch, RawRecord, Rejected, Source
+from monitor.sources.base import Position, RawBatch, Source
 from monitor.store.base import (
     Commit,
     OffsetMove,
@@ -50,43 +50,7 @@ logger = logging.getLogger(__name__)
 
 ACTION_SECONDS: Final = 0.5
 POLL_SECONDS: Final = 1.0
-WITHOUT_LOSS: Final = 3_600.0
-"""Event time after which a loss of records is over, if there was no other."""
 RETRY_SECONDS: Final = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 5.0, 5.0, 5.0, 5.0)
-
-
-@dataclass(slots=True)
-class Outputs:
-    """The files a run writes; ``None`` where none was asked for."""
-
-    alerts: Output | None = None
-    verdicts: Output | None = None
-    dead_letters: Output | None = None
-    keys: Mapping[str, str] = field(default_factory=dict)
-    """Name under which the store keeps each length, by field name."""
-
-    def opened(self) -> list[tuple[str, Output]]:
-        named = [(name, getattr(self, name)) for name in ("alerts", "verdicts", "dead_letters")]
-        return [(name, output) for name, output in named if output is not None]
-
-    def write(self, classified: Classified | None, announced: Announced) -> None:
-        if self.alerts is not None:
-            self.alerts.write(announced.lines)
-        if classified is None:
-            return
-        if self.verdicts is not None:
-            self.verdicts.write(map(msgspec.json.encode, classified.batch.verdicts()))
-        if self.dead_letters is not None:
-            self.dead_letters.write(map(msgspec.json.encode, classified.dead_letters))
-
-    def cut(self, stored: Mapping[str, int]) -> None:
-        """Go back to the stored lengths: a commit that seemed to fail may have been applied."""
-        for name, output in self.opened():
-            output.cut(stored.get(self.keys.get(name, "")))
-
-    def prepare(self) -> dict[str, int]:
-        lengths = {name: output.prepare() for name, output in self.opened()}
-        return {self.keys[name]: size for name, size in lengths.items() if size is not None}
 
 
 def no_checkpoint(_: str) -> None:
@@ -116,7 +80,7 @@ class Embedded:
     """Makes the alerting part from the stored incident numbers."""
     outputs: Outputs
     retention: RetentionRule
-    batch_size: int = 1_024
+    batch_size: int = 4_096
     idle_tick: float = 10.0
     clock: Callable[[], float] = time.time
     checkpoint: Callable[[str], None] = no_checkpoint
@@ -147,8 +111,9 @@ class Embedded:
             SourceError, PositionConflict, StoreError, ClassifierError, OutputError
         """
         self._busy = time.monotonic()
-        while not (self.stopping.is_set() or self.source.exhausted):
-            self._persist(self._turn)
+        with settled_heap():
+            while not (self.stopping.is_set() or self.source.exhausted):
+                self._persist(self._turn)
         ended = self.source.exhausted and not self.stopping.is_set()
         self._persist(self.act)
         if ended:
@@ -231,21 +196,19 @@ class Embedded:
     def process(self, raw: RawBatch) -> None:
         """Take one poll through both steps into the store."""
         self.checkpoint("polled")
-        records = [record for record in raw.records if self._is_new(record)]
-        rejected = [record for record in raw.rejected if self._is_new(record)]
+        expected = self._offsets
+        records = [r for r in raw.records if r.offset >= expected.get(r.partition, 0)]
+        rejected = [r for r in raw.rejected if r.offset >= expected.get(r.partition, 0)]
         duplicates = len(raw.records) + len(raw.rejected) - len(records) - len(rejected)
         classified = self.classify.run(replace(raw, records=records, rejected=rejected))
         self.checkpoint("classified")
         detected = self.detect.run(self.source.name, classified)
-        self._lost(raw, detected)
+        watch_losses(raw.lost, self.detect, self.classify.deployment, self._event_time(), detected)
         self._check_judges(detected)
         self._account(classified, duplicates, detected.totals)
         announced = self.memory.desk.announce(detected.raised)
         self.checkpoint("detected")
         self._finish(raw, classified, detected, announced, {})
-
-    def _is_new(self, record: RawRecord | Rejected) -> bool:
-        return record.offset >= self._offsets.get(record.partition, 0)
 
     def close_epochs(self) -> None:
         """Close what is open: the end of a file, or a quiet source."""
@@ -274,32 +237,6 @@ class Embedded:
             self.judges,
         )
         self._finish(RawBatch(), None, detected, announced, results)
-
-    def _lost(self, raw: RawBatch, detected: Detected) -> None:
-        """Count and tell what was gone before it was read; how much, a file does not know."""
-        if not raw.lost:
-            self._recovered(detected)
-            return
-        lost = sum(raw.lost.values())
-        self.detect.lost_at = self._event_time()
-        detected.totals["lost", ""] += lost
-        logger.error(
-            "%s records were deleted before they were read", lost or "an unknown number of"
-        )
-        finding = Finding("RecordsLost", "open", "ticket", self.detect.lost_at, "pipeline")
-        counts = {"lost": lost} if lost else {}
-        detected.raised.insert(0, Raised(-1, self.classify.deployment, "", "", finding, counts))
-
-    def _recovered(self, detected: Detected) -> None:
-        """End ``RecordsLost`` after an hour of event time without another loss."""
-        lost_at, at = self.detect.lost_at, self._event_time()
-        if lost_at is None or at < lost_at + WITHOUT_LOSS:
-            return
-        self.detect.lost_at = None
-        finding = Finding(
-            "RecordsLost", "resolve", "ticket", at, "pipeline", resolution="recovered"
-        )
-        detected.raised.append(Raised(0, self.classify.deployment, "", "", finding, {}))
 
     def _check_judges(self, detected: Detected) -> None:
         """``JudgeDrift`` while the classifiers do not judge as they did when they shipped."""
@@ -341,7 +278,7 @@ class Embedded:
         """Write, commit and tell."""
         self._commit(raw, classified, detected, announced, results)
         self._note_armed()
-        _tell(detected)
+        tell_learned(detected)
         if announced.outbox:
             self.wake()
         self.source.acknowledge(raw.positions)
@@ -391,37 +328,3 @@ class Embedded:
             for p, position in sorted(raw.positions.items())
         ]
         return [*moves, self.memory.numbered()]
-
-
-def _tell(detected: Detected) -> None:
-    """Say what counts as healthy from now on, above all where nobody was asked."""
-    for baseline in detected.learned:
-        if baseline.id in detected.shadowed:
-            same, of = detected.shadowed[baseline.id]
-            logger.warning(
-                "%s: classifier %s has learned a baseline of its own in shadow, from %d"
-                " interactions; on %.1f %% of the outcomes it agrees with the one that judges."
-                " Nothing changes until somebody approves it:"
-                " backslide baseline approve %s --by WHO",
-                baseline.deployment,
-                baseline.classifier,
-                baseline.counts.n,
-                100.0 * same / max(of, 1),
-                baseline.id,
-            )
-        elif baseline.approved is not None and baseline.approved.by == AUTOMATIC:
-            logger.info(
-                "%s: what it did in %d interactions was approved automatically as healthy; "
-                "look at it with backslide baseline show %s",
-                baseline.deployment,
-                baseline.counts.n,
-                baseline.id,
-            )
-        elif baseline.state == "candidate":
-            logger.info(
-                "%s: a baseline was learned from %d interactions; until it is approved nothing "
-                "pages: backslide baseline approve %s --by WHO",
-                baseline.deployment,
-                baseline.counts.n,
-                baseline.id,
-            )

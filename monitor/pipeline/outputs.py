@@ -13,8 +13,14 @@ import logging
 import os
 import sys
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO, Protocol
+
+import msgspec
+
+from monitor.pipeline.alerting import Announced
+from monitor.pipeline.classify import Classified
 
 logger = logging.getLogger(__name__)
 
@@ -143,6 +149,40 @@ class StandardOutput:
 
     def close(self) -> None:
         """Nothing to release."""
+
+
+@dataclass(slots=True)
+class Outputs:
+    """The files a run writes; ``None`` where none was asked for."""
+
+    alerts: Output | None = None
+    verdicts: Output | None = None
+    dead_letters: Output | None = None
+    keys: Mapping[str, str] = field(default_factory=dict)
+    """Name under which the store keeps each length, by field name."""
+
+    def opened(self) -> list[tuple[str, Output]]:
+        named = [(name, getattr(self, name)) for name in ("alerts", "verdicts", "dead_letters")]
+        return [(name, output) for name, output in named if output is not None]
+
+    def write(self, classified: Classified | None, announced: Announced) -> None:
+        if self.alerts is not None:
+            self.alerts.write(announced.lines)
+        if classified is None:
+            return
+        if self.verdicts is not None:
+            self.verdicts.write(map(msgspec.json.encode, classified.batch.verdicts()))
+        if self.dead_letters is not None:
+            self.dead_letters.write(map(msgspec.json.encode, classified.dead_letters))
+
+    def cut(self, stored: Mapping[str, int]) -> None:
+        """Go back to the stored lengths: a commit that seemed to fail may have been applied."""
+        for name, output in self.opened():
+            output.cut(stored.get(self.keys.get(name, "")))
+
+    def prepare(self) -> dict[str, int]:
+        lengths = {name: output.prepare() for name, output in self.opened()}
+        return {self.keys[name]: size for name, size in lengths.items() if size is not None}
 
 
 def open_output(path: str, stored: Mapping[str, int]) -> Output:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -17,6 +18,7 @@ from monitor.config import Alerts, Config
 from monitor.detection import Budget
 from monitor.pipeline.classify import ClassifyStep
 from monitor.pipeline.judges import Judges
+from monitor.records import Interaction
 from monitor.records.formats import Format, Limits
 from monitor.sources import KafkaSettings
 
@@ -89,12 +91,19 @@ def classify_step(config: Config, classifier: Classifier, key: bytes, source: st
         key=key,
         format=Format(config.source.format),
         deployment=config.deployment,
-        excluded=lambda record: any(rule.matches(record) for rule in config.exclude),
+        excluded=_excluded(config),
         identity=config.artifacts.identity,
         limits=Limits(record_bytes=config.pipeline.max_record_bytes),
         include_text=config.privacy.include_text,
         shadow=classifier.shadow if isinstance(classifier, Judges) else lambda *_: None,
     )
+
+
+def _excluded(config: Config) -> Callable[[Interaction], bool]:
+    rules = config.exclude
+    if not rules:
+        return lambda _: False
+    return lambda record: any(rule.matches(record) for rule in rules)
 
 
 def _plain(secret: SecretStr | None) -> str:

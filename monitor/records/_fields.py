@@ -103,7 +103,8 @@ def as_object(value: object, field: str) -> Mapping[str, object]:
 def identity(value: object, field: str) -> str:
     """A name or id as bounded printable text; ``null`` is empty, numbers become text."""
     if type(value) is str:
-        return bounded(value)
+        plain = len(value) <= MAX_IDENTITY and value.isprintable()
+        return value.strip() if plain else bounded(value)
     if value is None:
         return ""
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -155,7 +156,7 @@ def timestamp(value: object) -> float | None:
 
 
 def _text_time(text: str) -> float | None:
-    if _NUMERAL.fullmatch(text):
+    if "-" not in text and _NUMERAL.fullmatch(text):
         return _number_time(float(text) if "." in text else int(text))
     try:
         time = datetime.fromisoformat(text)

@@ -64,7 +64,9 @@ def read(record: Mapping[str, object], default_deployment: str, limits: Limits) 
         _answer(record),
         finish_reason(record.get("finish_reason")),
     )
-    others = ((name, record[name]) for name in record if name not in _KNOWN)
+    others: Iterable[tuple[str, object]] = ()
+    if not _KNOWN.issuperset(record):
+        others = ((name, record[name]) for name in record if name not in _KNOWN)
     return assemble(record, exchange, others, default_deployment, limits)
 
 
@@ -129,9 +131,10 @@ def assemble(
         unjudged = ""
     elif beheaded or fields.get("truncated_head") is True:
         unjudged = "truncated_head"
-    names = {"id": ""} | {
-        name: identity(value, name) for name, value in fields.items() if name in _NAMES
-    }
+    names = {"id": ""}
+    for name, value in fields.items():
+        if name in _NAMES:
+            names[name] = identity(value, name)
     names["deployment"] = names.get("deployment") or default_deployment
     return Interaction(
         timestamp=timestamp(fields.get("timestamp")),
@@ -151,6 +154,8 @@ def assemble(
 def _attributes(
     given: object, others: Iterable[tuple[str, object]], omitted: tuple[str, ...]
 ) -> dict[str, str]:
+    if given is None and not omitted and others == ():
+        return {}
     noted = [("omitted_parts", ",".join(sorted(set(omitted))))] if omitted else []
     named = flattened(as_object(given, "attributes"))
     return attributes(chain(noted, named.items(), others))

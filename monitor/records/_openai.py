@@ -52,7 +52,7 @@ def read(record: Mapping[str, object], default_deployment: str, limits: Limits) 
     request = request_of(record)
     response, truncated_head = response_of(record)
     exchange = exchange_of(request, response)._replace(truncated_head=truncated_head)
-    fields = {name: record[name] for name in IDENTITY if name in record}
+    fields = {name: value for name, value in record.items() if name in IDENTITY}
     for name, value in _identity(request, response).items():
         if fields.get(name) in (None, ""):
             fields[name] = value

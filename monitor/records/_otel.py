@@ -200,7 +200,7 @@ def _fields(item: Mapping[str, object], attributes: Mapping[str, object]) -> Map
         "user": first_scalar(attributes, "user.id", "enduser.id"),
         "client": first_scalar(attributes, "client.address"),
     }
-    for name in IDENTITY:
+    for name in sorted(IDENTITY):
         given = attributes.get(f"backslide.{name}")
         if given is not None:
             fields[name] = given

@@ -29,8 +29,6 @@ class Separated(NamedTuple):
 _OPENING: Final = re.compile(
     r"\s*(<(?:think|thinking|thought|reasoning|seed:think)>|\[THINK\]|◁think▷)"
 )
-_MARK: Final = re.compile(r"[<[◁]")
-"""What every tag and token begins with: texts without it are read no further."""
 _CLOSING_OF_TEMPLATES: Final = ("</think>", "[/THINK]", "◁/think▷")
 _CLOSE: Final = re.compile("|".join(map(re.escape, _CLOSING_OF_TEMPLATES)))
 _QUOTES: Final = "`'\"‘’“”«»"
@@ -46,11 +44,17 @@ _TOOL_CALLS: Final = re.compile(
 )
 
 
+def may_hold_reasoning(text: str) -> bool:
+    """Whether `separate` has to look closer; where not, the text is all answer."""
+    marked = "<" in text or "[" in text or "◁" in text
+    return marked or text.lstrip().startswith("analysis")
+
+
 def separate(text: str) -> Separated:
     """`text` without its reasoning; an empty answer if the reasoning never ended."""
-    start = text.lstrip()
-    if not (_MARK.search(text) or start.startswith("analysis")):
+    if not may_hold_reasoning(text):
         return Separated(text)
+    start = text.lstrip()
     if start.startswith(_HARMONY_STARTS) or _has_harmony_turn(text):
         return _from_harmony(text)
     if _BARE_HARMONY.match(start):

@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Final
 
-from monitor.records import _litellm, _native, _openai, _otel
+from monitor.records import _litellm, _native, _openai, _otel, _plain
 from monitor.records._decode import decode_object
 from monitor.records._fields import Limits, Malformed, Reason, bounded
 from monitor.records.interaction import Interaction
@@ -63,8 +63,14 @@ def parse(
     Raises:
         Malformed: it cannot be read; the message says what is wrong without quoting it.
     """
+    if fmt is Format.AUTO or fmt is Format.NATIVE:
+        plain = _plain.read(value, default_deployment, limits)
+        if plain is not None:
+            return plain
     record = decode_object(value, limits)
-    reader = _READERS[detect(record) if fmt == Format.AUTO else fmt]
+    if fmt is Format.AUTO:
+        fmt = detect(record)
+    reader = _native.read if fmt is Format.NATIVE else _READERS[fmt]
     try:
         return reader(record, default_deployment, limits)
     except Malformed as problem:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 
-class Interaction(msgspec.Struct, frozen=True, kw_only=True):
+class Interaction(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One interaction, whatever format it arrived in.
 
     All text is what the classifiers judge: `prompt` is the text of the last user message,

@@ -53,6 +53,8 @@ def flattened(attributes: Mapping[str, object]) -> dict[str, object]:
 
 def mark_of(interaction: Interaction) -> ProbeMark | None:
     """The mark of `interaction`, or ``None`` for traffic."""
+    if not interaction.attributes:
+        return None
     found = {name: interaction.attributes.get(f"{PROBE}.{name}", "") for name in _FIELDS}
     if not (found["suite"] and found["prompt"]):
         return None

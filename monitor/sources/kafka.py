@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from kafka import OffsetAndMetadata, TopicPartition
+from kafka import TopicPartition
 from kafka.errors import (
     CorruptRecordError,
     KafkaError,
@@ -28,13 +28,13 @@ from monitor.sources.base import (
     SourceError,
 )
 from monitor.sources.kafka_client import connect
+from monitor.sources.kafka_commits import GroupCommits
 from monitor.sources.kafka_settings import DEFAULT_SETTINGS, KafkaSettings
 from monitor.sources.lines import MAX_RECORD_BYTES
 from monitor.sources.merge import TimeMerge
 from monitor.sources.poison import Poison, read_past_poison
 
 _OFFSETS_TIMEOUT: Final = 5.0
-_COMMIT_INTERVAL: Final = 1.0
 _WARNING_INTERVAL: Final = 10.0
 _PATIENCE: Final = 60.0
 _ORDER_PATIENCE: Final = 3.0
@@ -70,21 +70,17 @@ class KafkaSource:
         self._settings = settings
         self._max_record_bytes = max_record_bytes
         self._consumer: Any = None
-        self._committer: Any = None
+        self._commits = GroupCommits(self._url, self._servers, topic, settings, self._warn)
         self._next: dict[int, int] = {}
         self._ends: dict[int, int] = {}
         self._moved: set[int] = set()
         self._lost: dict[int, int] = {}
         self._unplaced: dict[int, int | None] = {}
-        self._acknowledged: dict[int, int] = {}
         self._merge = TimeMerge()
         self._held: set[int] = set()
         self._waiting_since = math.inf
         self._paused = False
         self._at_end = False
-        self._uncommitted = False
-        self._commit: Any = None
-        self._commit_due = 0.0
         self._warning_due = 0.0
         self._failing_since = math.inf
 
@@ -111,7 +107,7 @@ class KafkaSource:
         if self._consumer is None:
             self._consumer = connect(self._url, self._servers, self._settings)
             read_past_poison(self._consumer)
-            self._committer = self._connect_committer()
+            self._commits.connect()
         partitions = self._consumer.partitions_for_topic(self._topic)
         if not partitions:
             raise self._error("no such topic, or this user may not see it; create it first")
@@ -147,7 +143,7 @@ class KafkaSource:
         self._at_end = False
         records: Sequence[Any] = ()
         try:
-            self._commit_if_due()
+            self._commits.commit_if_due()
             self._place_partitions()
             records = self._fetch(max_records, timeout)
             self._failing_since = math.inf
@@ -170,7 +166,9 @@ class KafkaSource:
 
     def _fetch(self, max_records: int, timeout: float) -> Sequence[Any]:
         """Fetch what is there, and take what is next in time."""
-        wait = 0 if len(self._merge) and not self._starving() else int(timeout * 1000)
+        self._let_go()
+        behind = any(self._merge.empty(p) for p in self._starving())
+        wait = int(timeout * 1000) if behind or not len(self._merge) else 0
         polled = self._consumer.poll(timeout_ms=wait, max_records=_FETCH_RECORDS)
         for tp, arrived in polled.items():
             self._merge.add(tp.partition, arrived)
@@ -202,12 +200,16 @@ class KafkaSource:
         """Stop fetching partitions of which enough is here, and go on with the others."""
         total = len(self._next)
         full = {p for p in self._next if self._merge.full(p, total)}
-        slack = {p for p in self._held if self._merge.empty(p)}
         if full - self._held:
             self._consumer.pause(*self._of_topic(full - self._held))
+        self._held |= full
+
+    def _let_go(self) -> None:
+        """Fetch partitions again of which nothing is left, before anybody waits for them."""
+        slack = {p for p in self._held if self._merge.empty(p)}
         if slack and not self._paused:
             self._consumer.resume(*self._of_topic(slack))
-        self._held = (self._held | full) - slack
+        self._held -= slack
 
     def _bear(self, error: KafkaError) -> None:
         """Brokers may be away for any time; errors that do not say so only for a while."""
@@ -227,28 +229,7 @@ class KafkaSource:
 
     def acknowledge(self, positions: Mapping[int, Position]) -> None:
         """Commit to Kafka at most once a second, only so that lag tools see the progress."""
-        self._acknowledged.update((p, position.next) for p, position in positions.items())
-        self._uncommitted = True
-        self._commit_if_due()
-
-    def _commit_if_due(self) -> None:
-        now = time.monotonic()
-        if self._committer is None or now < self._commit_due:
-            return
-        if self._commit is not None:
-            if not self._commit.is_done:
-                return
-            if self._commit.failed():
-                self._warn(self._commit.exception)
-                self._uncommitted = True
-            self._commit = None
-        if self._uncommitted and self._acknowledged:
-            self._commit_due = now + _COMMIT_INTERVAL
-            self._uncommitted = False
-            try:
-                self._commit = self._committer.commit_async(self._commits())
-            except KafkaError as error:
-                self._warn(error)
+        self._commits.note({p: position.next for p, position in positions.items()})
 
     def lag(self) -> Mapping[int, int]:
         behind: dict[int, int] = {}
@@ -258,16 +239,10 @@ class KafkaSource:
         return behind
 
     def close(self) -> None:
-        if self._committer is not None:
-            try:
-                if self._acknowledged:
-                    self._committer.commit(self._commits(), timeout_ms=2000)
-            except KafkaError as error:
-                _log.info("%s: last progress not committed: %s", self._url, type(error).__name__)
-            self._committer.close(autocommit=False, timeout_ms=2000)
+        self._commits.close()
         if self._consumer is not None:
             self._consumer.close(autocommit=False, timeout_ms=2000)
-        self._consumer = self._committer = None
+        self._consumer = None
 
     @property
     def _url(self) -> str:
@@ -356,41 +331,29 @@ class KafkaSource:
     def _batch(self, arrived: Sequence[Any]) -> RawBatch:
         records: list[RawRecord] = []
         rejected: list[Rejected] = []
+        after: dict[int, int] = {}
         for record in arrived:
-            self._sort(record, records, rejected)
-            self._next[record.partition] = record.offset + 1
-            self._moved.add(record.partition)
+            value, partition, offset = record.value, record.partition, record.offset
+            if type(value) is bytes and len(value) <= self._max_record_bytes:
+                ingest = record.timestamp / 1000 if record.timestamp >= 0 else math.nan
+                records.append(RawRecord(value, partition, offset, ingest))
+            else:
+                rejected.append(self._rejected(record))
+            after[partition] = offset + 1
+        self._next.update(after)
+        self._moved.update(after)
         positions = {p: Position(self._next[p]) for p in sorted(self._moved)}
         lost = dict(self._lost)
         self._moved.clear()
         self._lost.clear()
         return RawBatch(records, rejected, positions, lost)
 
-    def _sort(self, record: Any, records: list[RawRecord], rejected: list[Rejected]) -> None:
+    def _rejected(self, record: Any) -> Rejected:
         value = record.value
         where = record.partition, record.offset
         if value is None:
-            rejected.append(Rejected(*where, "null_value", "a record without a value (tombstone)"))
-        elif isinstance(value, Poison):
-            rejected.append(Rejected(*where, value.reason, value.decode()))
-        elif len(value) > self._max_record_bytes:
-            error = f"{len(value)} bytes, more than the limit of {self._max_record_bytes}"
-            rejected.append(Rejected(*where, "too_large", error))
-        else:
-            ingest = record.timestamp / 1000 if record.timestamp >= 0 else math.nan
-            records.append(RawRecord(value, *where, ingest))
-
-    def _commits(self) -> dict[Any, Any]:
-        return {
-            TopicPartition(self._topic, p): OffsetAndMetadata(offset, "", -1)
-            for p, offset in self._acknowledged.items()
-        }
-
-    def _connect_committer(self) -> Any:
-        """A consumer of its own for commits: trouble with the group must not stop the reading."""
-        try:
-            group = self._settings.group_id or f"backslide-{self._topic}"
-            return connect(self._url, self._servers, self._settings, group)
-        except SourceError as error:
-            _log.warning("progress will not show in lag tools: %s", error)
-            return None
+            return Rejected(*where, "null_value", "a record without a value (tombstone)")
+        if isinstance(value, Poison):
+            return Rejected(*where, value.reason, value.decode())
+        error = f"{len(value)} bytes, more than the limit of {self._max_record_bytes}"
+        return Rejected(*where, "too_large", error)

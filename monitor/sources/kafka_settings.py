@@ -25,7 +25,7 @@ class KafkaSettings:
     group_id: str = ""
     """Group under which progress is shown to lag tools; by default ``backslide-<topic>``."""
     fetch_max_bytes: int = 16 * 1024 * 1024
-    max_partition_fetch_bytes: int = 1024 * 1024
+    max_partition_fetch_bytes: int = 4 * 1024 * 1024
     bootstrap_timeout: float = 30.0
     """Seconds."""
     partition_refresh: float = 30.0

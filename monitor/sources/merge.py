@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterable, Sequence
+from heapq import heapify, heappop, heapreplace
 from typing import Any, Final
 
 BUFFER_RECORDS: Final = 4_096
@@ -31,12 +32,10 @@ class TimeMerge:
     def __len__(self) -> int:
         return sum(map(len, self._waiting.values()))
 
-    def add(self, partition: int, records: Iterable[Any]) -> None:
+    def add(self, partition: int, records: Sequence[Any]) -> None:
         """Append what was fetched of `partition`."""
-        waiting = self._waiting.setdefault(partition, deque())
-        for record in records:
-            waiting.append(record)
-            self._bytes[partition] = self._bytes.get(partition, 0) + _size(record)
+        self._waiting.setdefault(partition, deque()).extend(records)
+        self._bytes[partition] = self._bytes.get(partition, 0) + _size(records)
 
     def drop(self, partition: int) -> None:
         """Forget what waits of `partition`: it is going to be fetched again."""
@@ -62,23 +61,36 @@ class TimeMerge:
         `starving` partitions have more to read, but nothing here: as soon as one of them might
         hold something older, nothing more is handed out.
         """
+        if any(self.empty(p) for p in starving):
+            return ()
         taken: list[Any] = []
-        behind = {p for p in starving if self.empty(p)}
-        heads = {p: waiting[0].timestamp for p, waiting in self._waiting.items() if waiting}
-        while heads and len(taken) < most and not behind:
-            partition = min(heads, key=lambda p: (heads[p], p))
+        heads = [(waiting[0].timestamp, p) for p, waiting in self._waiting.items() if waiting]
+        heapify(heads)
+        while heads and len(taken) < most:
+            _, partition = heads[0]
+            rival = min(heads[1:3], default=None)
+            self._take_run(partition, rival, most, taken)
             waiting = self._waiting[partition]
-            record = waiting.popleft()
-            self._bytes[partition] -= _size(record)
-            taken.append(record)
             if waiting:
-                heads[partition] = waiting[0].timestamp
+                heapreplace(heads, (waiting[0].timestamp, partition))
+            elif partition in starving:
+                break
             else:
-                del heads[partition]
-                if partition in starving:
-                    behind.add(partition)
+                heappop(heads)
         return taken
 
+    def _take_run(
+        self, partition: int, rival: tuple[int, int] | None, most: int, taken: list[Any]
+    ) -> None:
+        """Move records of `partition` to `taken` until the first of another one, `rival`, is
+        next in time."""
+        waiting, start = self._waiting[partition], len(taken)
+        while waiting and len(taken) < most:
+            if rival is not None and (waiting[0].timestamp, partition) > rival:
+                break
+            taken.append(waiting.popleft())
+        self._bytes[partition] -= _size(taken[start:])
 
-def _size(record: Any) -> int:
-    return len(record.value) if isinstance(record.value, bytes) else 0
+
+def _size(records: Iterable[Any]) -> int:
+    return sum(len(record.value) for record in records if record.value is not None)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from monitor.pipeline import embedded
+from monitor.pipeline import losses
 from monitor.sources.base import RawBatch
 from monitor.sources.file import FileSource
 from tests.integration.pipeline.places import Place, Record, healthy
@@ -71,6 +71,6 @@ def test_a_loss_that_never_ends_by_itself_is_caught(
     armed: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     losing(monkeypatch, 5)
-    monkeypatch.setattr(embedded, "WITHOUT_LOSS", 1e12)
+    monkeypatch.setattr(losses, "WITHOUT_LOSS", 1e12)
     run(armed, "a.jsonl", healthy(10_500, 10_600))
     assert run(armed, "c.jsonl", later(healthy(11_000, 11_200), 5.0)) == [("open", "")]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import time
 
-import pytest
-
 from benchmarks.throughput.endtoend import from_file
 from benchmarks.throughput.stages import corpus, detection, stages
 from benchmarks.throughput.timing import Stopwatch, Timed
+from monitor.config import Config
 
 
 def test_the_lap_with_the_least_cpu_counts() -> None:
@@ -34,6 +33,6 @@ def test_every_stage_handles_every_record() -> None:
     assert all(t.cpu > 0 for t in timed)
 
 
-@pytest.mark.parametrize("n", [2_048])
-def test_the_pipeline_stops_by_itself_at_the_end(n: int) -> None:
-    assert from_file(corpus(n)).records == 1_024
+def test_the_pipeline_stops_by_itself_at_the_end() -> None:
+    batch = Config().pipeline.batch_size
+    assert from_file(corpus(3 * batch)).records == batch

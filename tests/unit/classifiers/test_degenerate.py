@@ -80,6 +80,29 @@ def test_text_in_one_foreign_language_is_not_called_gibberish() -> None:
     assert degeneracy(spanish, known_share=0.1).reason == ""
 
 
+DENSE = (
+    "Zunächst öffnen Sie morgens beide Fenster, wischen Schimmel mit Essig ab und hängen nasse"
+    " Handtücher draußen auf. Danach prüfen Sie Abfluss, Dichtungen sowie Thermostat; bei Frost"
+    " genügt kurzes Querlüften vollkommen."
+)
+
+
+def test_a_short_answer_in_another_language_is_not_called_gibberish() -> None:
+    assert 200 <= len(DENSE) <= 250
+    assert degeneracy(DENSE, known_share=0.0).reason == ""
+
+
+def test_with_one_noise_limit_for_all_lengths_it_would_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classifiers.degenerate, "_NOISE_SHORT", classifiers.degenerate._NOISE)
+    assert degeneracy(DENSE, known_share=0.0).reason == "gibberish"
+
+
+def test_short_noise_is_still_gibberish() -> None:
+    draw = random.Random(1)
+    noise = "".join(draw.choices(string.ascii_letters + string.punctuation, k=220))
+    assert degeneracy(noise, known_share=0.0).reason == "gibberish"
+
+
 def test_only_the_first_thousand_characters_are_read() -> None:
     assert degeneracy(SOUND[-1] * 1 + "x" * 10_000_000).probability >= 0.0
     prose = " ".join(f"Sentence number {i} says that {i * i} is a square." for i in range(60))
@@ -94,3 +117,9 @@ def test_where_a_refusal_begins_to_loop_is_told_from_a_loop_throughout() -> None
 def test_without_the_compression_check_loops_would_pass(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(classifiers.degenerate, "compression", lambda _: 0.5)
     assert degeneracy(LOOPS[0]).reason == ""
+
+
+def test_ascii_is_split_as_all_other_text_is() -> None:
+    every = "".join(chr(code) + after for code in range(128) for after in ("", "a", " ", "_9"))
+    tokens = classifiers.degenerate._TOKEN.findall(every.lower())
+    assert classifiers.degenerate._ASCII_TOKEN.findall(every.lower()) == tokens

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from monitor.records import Malformed
 from tests.unit.records.examples import (
     ANSWER,
     CALL,
@@ -295,3 +296,11 @@ def test_otlp_lists_and_json_text_read_like_plain_attributes() -> None:
     plain = otel()
     listed = {**plain, "attributes": otlp(plain["attributes"])}
     assert read(listed) == read(plain)
+
+
+@pytest.mark.parametrize("fields", [("model", "user", "risk"), ("risk", "user", "model")])
+def test_of_several_mistakes_a_record_is_refused_for_the_first(fields: tuple[str, ...]) -> None:
+    # Sets have another order in another process: a replay must write the same dead letters.
+    record = openai(ANSWER) | {name: {} for name in fields}
+    with pytest.raises(Malformed, match=f"^{fields[0]}: "):
+        read(record)

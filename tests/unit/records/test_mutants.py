@@ -46,8 +46,8 @@ def columns_are_apart() -> bool:
     return len(set(keys_of([Interaction(id="1", prompt=words)], b"k")[0, 2:].tolist())) == 2
 
 
-def unmarked(key: bytes, column: KeyColumn) -> Callable[[str], int]:
-    return lambda text: hash((key, text)) & 0xFFFF_FFFF
+def unmarked(key: bytes, column: KeyColumn) -> Callable[[str], bytes]:
+    return lambda text: (hash((key, text)) & 0xFFFF_FFFF).to_bytes(8, "little")
 
 
 MUTANTS: list[tuple[Callable[[], bool], Any, str, Any]] = [
