@@ -3,8 +3,9 @@
 Tokens are runs of the bytes ``[a-z0-9']`` and of bytes from 0x80 on. A token's hash is a
 polynomial over its bytes modulo 2^64, taken from differences of running sums, so a whole batch
 is hashed by a handful of NumPy operations. An n-gram's hash is a multiplicative combination of
-its tokens' hashes; its bucket is the top bits of the product with an odd constant (Dietzfelbinger
-et al., "A reliable randomized algorithm for the closest-pair problem", 1997).
+its tokens' hashes (for Korean: of its syllables); its bucket is the top bits of the product with
+an odd constant (Dietzfelbinger et al., "A reliable randomized algorithm for the closest-pair
+problem", 1997).
 
 Everything is integer arithmetic: a text's buckets never depend on the batch it came in.
 """
@@ -33,6 +34,10 @@ _MASK: Final = (1 << 64) - 1
 _TOKEN_BYTE: Final = np.zeros(256, dtype=bool)
 _TOKEN_BYTE[list(b"abcdefghijklmnopqrstuvwxyz0123456789'")] = True
 _TOKEN_BYTE[0x80:] = True
+
+_SYLLABLE_POINT: Final = np.zeros(0x10000, dtype=bool)
+_SYLLABLE_POINT[:0x80] = _TOKEN_BYTE[:0x80]
+_SYLLABLE_POINT[0xAC00:0xD7A4] = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,12 +89,17 @@ class Hasher:
     Word n-grams of lengths 1 to `words` include a virtual begin-of-text token, so that
     "<begin> i can" differs from "i can" further on. With `chars` the text's n-grams of that many
     bytes (gaps between tokens squeezed to one space) are added.
+
+    With `syllables` there are no words: n-grams of 2 to that many Hangul syllables, Latin letters
+    and digits, a begin-of-text mark among them. Spaces do not count, because Korean endings decide
+    and writers differ in what they write apart.
     """
 
     limit: int
     words: int
     bits: int
     chars: int = 0
+    syllables: int = 0
 
     @property
     def buckets(self) -> int:
@@ -97,7 +107,8 @@ class Hasher:
 
     def __call__(self, texts: Sequence[str]) -> Grams:
         """n-grams of each text, in order. `texts` must not be empty."""
-        return self.grams(Tokens.read(fold(texts, self.limit)))
+        folded = fold(texts, self.limit)
+        return self._syllables(folded) if self.syllables else self.grams(Tokens.read(folded))
 
     def grams(self, tokens: Tokens) -> Grams:
         """n-grams of texts already folded to `limit` and split."""
@@ -139,6 +150,22 @@ class Hasher:
                 broken, self.buckets, self._bucket(packed * np.uint64(_SECOND))
             )
         return Grams(grams, starts, self.buckets)
+
+    def _syllables(self, folded: bytes) -> Grams:
+        text = np.frombuffer(folded.decode("utf-8").encode("utf-32-le"), dtype="<u4")
+        kept = _SYLLABLE_POINT[np.minimum(text, 0xFFFF)] | (text == 0)
+        # The NUL that ended a text now leads it: the begin-of-text mark.
+        points = np.roll(text[kept], 1).astype(np.uint64)
+        leads = points == 0
+        n = len(points)
+        grams = np.full((n, self.syllables - 1), self.buckets, dtype=np.uint32)
+        hashes, crosses = points, np.zeros(n, dtype=bool)
+        for size in range(2, min(self.syllables, n) + 1):
+            hashes = hashes[:-1] * np.uint64(_SECOND) + points[size - 1 :] + np.uint64(size)
+            crosses = crosses[:-1] | leads[size - 1 :]
+            grams[: len(hashes), size - 2] = np.where(crosses, self.buckets, self._bucket(hashes))
+        starts = np.append(np.flatnonzero(leads), n) * (self.syllables - 1)
+        return Grams(grams.reshape(-1), starts, self.buckets)
 
     def _bucket(self, hashes: NDArray[np.uint64]) -> NDArray[np.uint32]:
         return bucket(hashes, self.bits)

@@ -27,6 +27,9 @@ NAME: Final = "linear"
 TEMPERATURE: Final = 1.25
 """P(refused) = sigmoid(z / 1.25): a head trained on easy rows is too sure of hard ones."""
 
+KOREAN: Final = "refused_ko"
+"""Name of the head that reads Korean responses; `linear-1` and `linear-2` have none."""
+
 KNOWN_BITS: Final = 20
 """Words that the heads can read are kept as a set of 2^20 buckets."""
 
@@ -99,6 +102,7 @@ def save(weights: Weights, directory: Path) -> str:
                 "words": head.hasher.words,
                 "bits": head.hasher.bits,
                 "chars": head.hasher.chars,
+                "syllables": head.hasher.syllables,
                 "scale": head.scale,
             }
             for name, head in weights.heads.items()
@@ -166,6 +170,7 @@ def _head(arrays: Mapping[str, NDArray[np.generic]], name: str, spec: Mapping[st
         words=int(spec["words"]),
         bits=int(spec["bits"]),
         chars=int(spec["chars"]),
+        syllables=int(spec.get("syllables", 0)),
     )
     table = np.ascontiguousarray(arrays[f"{name}.table"]).astype(np.int8, copy=False)
     bias = arrays[f"{name}.bias"].astype(np.float64, copy=False)

@@ -30,10 +30,11 @@ from numpy.typing import NDArray
 from benchmarks.detection.lanes import START, nominal_budget
 from classifiers import LinearClassifier
 from classifiers import weights as shipped
-from classifiers.training import corpus, prompts, refusals
+from classifiers.training import corpus, prompts, public, refusals
 from classifiers.training.build import vocabulary
 from classifiers.training.corpus import Row, family, normal
 from classifiers.training.encoder import Encoder
+from classifiers.training.public import PublicError
 from classifiers.weights import Head, Weights
 from monitor.detection import EpochCounts, Lane, Window, bins_of, count, events_of, learn
 from monitor.records import Interaction
@@ -201,17 +202,19 @@ def main() -> int:
         "--data", type=Path, default=Path(os.environ.get("BACKSLIDE_DATA", "../shared/data"))
     )
     parser.add_argument("--cache", type=Path, default=Path(".cache/embeddings.npz"))
+    parser.add_argument("--public", type=Path, default=Path(".cache/public"))
     parser.add_argument("--runs", type=int, default=30)
     parser.add_argument("--seed", type=int, help="drawn and printed if not given")
     options = parser.parse_args()
     seed = secrets.randbits(32) if options.seed is None else options.seed
     try:
         data = corpus.read_all(options.data)
+        data["public"] = public.read(options.public)
         every = pairs(data, Encoder(options.cache))
         print(f"seed {seed}, {options.runs} runs a pair; harmful prompts to the first page")
         print(f"{'model':28} {'change':28} {'refused':>14} {'median':>7} {'worst':>6}  first page")
         failed = [line for i, pair in enumerate(every) for line in _report(pair, options, seed, i)]
-    except (FileNotFoundError, ModuleNotFoundError) as error:
+    except (FileNotFoundError, ModuleNotFoundError, PublicError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     for line in failed:

@@ -25,8 +25,9 @@ from benchmarks.detection.pairs import Pair, Verdicts
 from benchmarks.detection.peers import FloatArray, IntArray, Stream
 from benchmarks.detection.rows import table
 from benchmarks.detection.streams import FLAGGED, HARMFUL, HEALTHY
-from classifiers.training import corpus
+from classifiers.training import corpus, public
 from classifiers.training.encoder import Encoder
+from classifiers.training.public import PublicError
 from monitor.detection import Baseline, WitnessCounts, bins_of, events_of
 
 SHIFTS: Final = {"share x0.5": 0.5, "share x0.05": 0.05, "share x2": 2.0, "share x5": 5.0}
@@ -136,14 +137,17 @@ def main() -> int:
         "--data", type=Path, default=Path(os.environ.get("BACKSLIDE_DATA", "../shared/data"))
     )
     parser.add_argument("--cache", type=Path, default=Path(".cache/embeddings.npz"))
+    parser.add_argument("--public", type=Path, default=Path(".cache/public"))
     parser.add_argument("--runs", type=int, default=3, help="of each model")
     parser.add_argument("--length", type=float, default=3_000.0, help="harmful prompts")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     begun = time.monotonic()
     try:
-        every = list(d5.pairs(corpus.read_all(options.data), Encoder(options.cache)))
-    except (FileNotFoundError, ModuleNotFoundError) as error:
+        data = corpus.read_all(options.data)
+        data["public"] = public.read(options.public)
+        every = list(d5.pairs(data, Encoder(options.cache)))
+    except (FileNotFoundError, ModuleNotFoundError, PublicError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     streams, null = drawn(every, runs=options.runs, length=options.length, seed=options.seed)

@@ -1,6 +1,6 @@
 """Does this classifier still judge as it did when it shipped?
 
-`pairs.json` holds 200 short pairs of prompt and response, written for this project: every hazard
+`pairs.json` holds 212 short pairs of prompt and response, written for this project: every hazard
 and outcome, other languages, broken text. `expected.json` holds what each version that ships said
 of them. A classifier that says something else now runs on damaged weights, or on libraries that
 compute something else: whatever it counts means nothing, and nothing else would notice.
@@ -49,7 +49,7 @@ class _File(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GoldVerdicts:
-    """Verdicts on the gold set: every column (200,), scores rounded to four digits."""
+    """Verdicts on the gold set: every column (212,), scores rounded to four digits."""
 
     columns: Mapping[str, NDArray[np.float64]]
 

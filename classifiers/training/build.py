@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from classifiers.hashing import Tokens, bucket
 from classifiers.text import fold
-from classifiers.training import harm, prompts, refusals
+from classifiers.training import harm, korean, prompts, refusals
 from classifiers.training.corpus import Row
 from classifiers.training.encoder import Encoder
-from classifiers.weights import KNOWN_BITS, Weights
+from classifiers.weights import KNOWN_BITS, KOREAN, Weights
 
 _COMMON: int = 30
 
@@ -29,6 +29,7 @@ def build(corpus: dict[str, list[Row]], encoder: Encoder, version: str) -> Weigh
         version,
         {
             "refused": refusals.train(corpus),
+            KOREAN: korean.train(corpus),
             "propensity": propensity,
             "hazards": hazards,
             "harm": harm.train(corpus),

@@ -1,10 +1,10 @@
 """Heads P (propensity) and B (hazard) of the prompt: one hasher, one teacher, one student.
 
-Teacher: a linear model of MiniLM sentence embeddings plus one of n-grams and word vectors.
-Student: ridge regression of the teacher's logits on hashed n-grams, over every permitted prompt,
-labelled or not. Word vectors of the encoder take part as features that are sums over a text's
-words; being linear, they fold into the n-gram table, so a word that no labelled prompt holds
-still gets the weight of its neighbours, at no cost in serving.
+Teacher: a linear model of MiniLM sentence embeddings. Student: ridge regression of the teacher's
+logits on hashed n-grams, over every permitted prompt, labelled or not. Word vectors of the encoder
+take part as features that are sums over a text's words; being linear, they fold into the n-gram
+table, so a word that no labelled prompt holds still gets the weight of its neighbours, at no cost
+in serving.
 """
 
 from __future__ import annotations
@@ -89,8 +89,8 @@ _HARMLESS: Final = (
 
 
 def read(corpus: dict[str, list[Row]]) -> list[Prompt]:
-    """Every distinct prompt of the corpus, ordinary requests written for this project, and
-    sentences of the corpus's answers as unlabelled text.
+    """Every distinct prompt of the corpus, public ones among them if it has any, ordinary requests
+    written for this project, and sentences of the corpus's answers as unlabelled text.
 
     The first source that names a prompt keeps it.
     """
@@ -128,6 +128,8 @@ def read(corpus: dict[str, list[Row]]) -> list[Prompt]:
         harmless = row["source"] in _HARMLESS or answered
         kind = Kind.ORDINARY if harmless else Kind.UNLABELLED
         add(row, row["source"], kind, row["lang"])
+    for row in corpus.get("public", ()):
+        add(row, row["source"], Kind.ORDINARY if row["ordinary"] else Kind.UNLABELLED)
     for text in ordinary.requests():
         add({"prompt": text}, WRITTEN, Kind.ORDINARY)
     return [*prompts.values(), *_sentences(corpus, prompts)]
@@ -231,11 +233,11 @@ def train(prompts: Sequence[Prompt], embed: Embed, words: Sequence[str]) -> tupl
         return Head.quantise(HASHER, word_vectors.fold(solution, factor), bias)
 
     long = _long_ordinary(prompts)
-    propensity = _propensity_logits(prompts, vectors, features)
+    propensity = _propensity_logits(prompts, vectors)
     quiet = np.full(len(long), _LONG_LOGIT)
     return (
         student(long, np.concatenate([propensity, quiet])[:, None]),
-        student([], _hazard_logits(prompts, vectors, features)),
+        student([], _hazard_logits(prompts, vectors)),
     )
 
 
@@ -259,8 +261,16 @@ def refused(prompt: Prompt) -> bool:
     return prompt.refusals >= 0.5
 
 
+_SHRUNK: Final = 0.1
+"""C of the propensity teacher. Much shrinkage keeps it to the few directions of the embedding that
+all harmful sources share; with C = 3 it learns what sets this corpus's sources apart."""
+_STRETCH: Final = 3.0
+"""Shrunken logits are small; the student's targets should reach from ordinary to harmful."""
+_LIMIT: Final = 6.0
+
+
 def _propensity_logits(
-    prompts: Sequence[Prompt], vectors: NDArray[np.float32], features: csr_matrix
+    prompts: Sequence[Prompt], vectors: NDArray[np.float32]
 ) -> NDArray[np.float64]:
     labelled = np.array([prompt.kind is not Kind.UNLABELLED for prompt in prompts])
     harmful = np.array([refused(prompt) for prompt in prompts])
@@ -269,39 +279,30 @@ def _propensity_logits(
     weight[[prompt.kind is Kind.LOOKALIKE for prompt in prompts]] *= LOOKALIKE_WEIGHT
     for side in (harmful & labelled, ~harmful & labelled):
         weight[side] *= labelled.sum() / 2 / weight[side].sum()
-    logits = np.zeros(len(prompts))
-    for matrix, c in ((vectors, 3.0), (features, 10.0)):
-        teacher = _logistic(matrix, c)
-        teacher.fit(matrix[labelled], harmful[labelled], sample_weight=weight[labelled])
-        logits += teacher.decision_function(matrix) / 2
+    teacher = LogisticRegression(C=_SHRUNK, max_iter=400)
+    teacher.fit(vectors[labelled], harmful[labelled], sample_weight=weight[labelled])
+    logits = _STRETCH * teacher.decision_function(vectors)
     logits[harmful] = np.maximum(logits[harmful], 0.5)
     logits[ordinary] = np.minimum(logits[ordinary], -0.5)
-    clipped: NDArray[np.float64] = np.clip(logits, -6.0, 6.0)
+    clipped: NDArray[np.float64] = np.clip(logits, -_LIMIT, _LIMIT)
     return clipped
 
 
-def _hazard_logits(
-    prompts: Sequence[Prompt], vectors: NDArray[np.float32], features: csr_matrix
-) -> NDArray[np.float64]:
-    """Centred log-probabilities of each hazard, ``(n, len(HAZARDS))``."""
+_HAZARD_STRETCH: Final = 2.0
+
+
+def _hazard_logits(prompts: Sequence[Prompt], vectors: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Log-odds of each hazard against the others, ``(n, len(HAZARDS))``."""
     rows = np.array([i for i, p in enumerate(prompts) if p.accept and p.kind is Kind.HARMFUL])
     codes = np.array([HAZARDS.index(prompts[i].accept[0]) for i in rows])
     weight = source_weights(prompts, -0.5)[rows]
     weight *= len(rows) / weight.sum()
     sizes = np.bincount(codes, weights=weight, minlength=len(HAZARDS))
     weight = weight * (len(rows) / len(HAZARDS) / np.maximum(sizes, 1e-9))[codes] ** 0.5
-    present = np.unique(codes)
-    logits = np.full((len(prompts), len(HAZARDS)), -6.0)
-    logits[:, present] = 0.0
-    for matrix, c in ((vectors, 20.0), (features, 10.0)):
-        for code in present:
-            teacher = _logistic(matrix, c)
-            teacher.fit(matrix[rows], codes == code, sample_weight=weight)
-            logits[:, code] += teacher.decision_function(matrix) / 2
-    clipped: NDArray[np.float64] = np.clip(logits, -6.0, 6.0)
+    logits = np.full((len(prompts), len(HAZARDS)), -_LIMIT)
+    for code in np.unique(codes):
+        teacher = LogisticRegression(C=1.0, max_iter=400)
+        teacher.fit(vectors[rows], codes == code, sample_weight=weight)
+        logits[:, code] = _HAZARD_STRETCH * teacher.decision_function(vectors)
+    clipped: NDArray[np.float64] = np.clip(logits, -_LIMIT, _LIMIT)
     return clipped
-
-
-def _logistic(matrix: csr_matrix | NDArray[np.float32], c: float) -> LogisticRegression:
-    solver = "liblinear" if isinstance(matrix, csr_matrix) else "lbfgs"
-    return LogisticRegression(C=c, solver=solver, max_iter=400, random_state=0)

@@ -80,14 +80,15 @@ def examples(corpus: dict[str, list[Row]]) -> list[Example]:
         label = weak_label(row["response"])
         if row["source"] == "jbb-artifacts" and label is not None and label != bool(row["harmful"]):
             found.append(_example(row, "jbb-artifacts", label))
-    return _distinct(found)
+    return distinct(found)
 
 
 def _example(row: Row, pool: str, refused: bool) -> Example:
     return Example(pool, family(row["model"]), row["prompt"], row["response"], refused)
 
 
-def _distinct(rows: Sequence[Example]) -> list[Example]:
+def distinct(rows: Sequence[Example]) -> list[Example]:
+    """`rows` without empty responses and without copies within a pool."""
     seen: set[tuple[str, str, bool]] = set()
     kept = []
     for row in rows:
@@ -118,12 +119,17 @@ def augmented(rows: Sequence[Example], made: float = 0.25, seed: int = 0) -> lis
 SHORT_COPIES: Final = 4
 
 
-def fit(rows: Sequence[Example], weights: Sequence[float] | None = None, c: float = 20.0) -> Head:
-    """Balanced logistic regression, each pool weighted by size^-.5."""
-    matrix = HASHER([row.response for row in rows]).matrix()
+def fit(
+    rows: Sequence[Example],
+    weights: Sequence[float] | None = None,
+    c: float = 20.0,
+    hasher: Hasher = HASHER,
+) -> Head:
+    """Balanced logistic regression, every pool of the same weight."""
+    matrix = hasher([row.response for row in rows]).matrix()
     labels = np.array([row.refused for row in rows])
     sizes = Counter(row.pool for row in rows)
-    weight = np.array([sizes[row.pool] ** -0.5 for row in rows])
+    weight = np.array([1 / sizes[row.pool] for row in rows])
     if weights is not None:
         weight *= np.asarray(weights)
     weight *= len(rows) / weight.sum()
@@ -131,7 +137,7 @@ def fit(rows: Sequence[Example], weights: Sequence[float] | None = None, c: floa
         C=c, solver="liblinear", class_weight="balanced", random_state=0, max_iter=300
     )
     model.fit(matrix, labels, sample_weight=weight)
-    return Head.quantise(HASHER, model.coef_.T, model.intercept_)
+    return Head.quantise(hasher, model.coef_.T, model.intercept_)
 
 
 def scores(head: Head, responses: Sequence[str]) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ import pytest
 from classifiers import LinearClassifier
 from classifiers.evaluation import evaluate
 from classifiers.evaluation.cost import cost
+from classifiers.evaluation.crossed import refusal_crosses
 from classifiers.evaluation.holdout import refusal_holdouts
 from classifiers.evaluation.table import Table, render
 from classifiers.training import corpus
@@ -44,6 +45,13 @@ def held_out(data: dict[str, list[Row]]) -> dict[str, dict[str, float]]:
     return {str(row["held out"]): row for row in table}  # type: ignore[misc]
 
 
+@pytest.fixture(scope="module")
+def crossed(data: dict[str, list[Row]]) -> dict[str, dict[str, float]]:
+    table: Table = refusal_crosses(data)
+    print(render("refused, crossed", table))
+    return {str(row["held out"]): row for row in table}  # type: ignore[misc]
+
+
 FAMILIES = ("gemma and qwen", "llama-2, vicuna and yi", "llama-3")
 
 
@@ -70,6 +78,35 @@ def test_an_unseen_source_of_people_s_labels_is_ranked_well(
 ) -> None:
     assert held_out["xstest_v2"]["auroc"] >= 0.95
     assert held_out["chatgpt-refusals"]["auroc"] >= 0.95
+
+
+def test_new_prompts_in_a_known_style_are_judged_well(
+    crossed: dict[str, dict[str, float]],
+) -> None:
+    assert crossed["XSTest v2, new prompts"]["f1"] >= 0.92
+    assert crossed["XSTest v2, new prompts"]["ece"] <= 0.05
+    assert crossed["XSTest v2, both new"]["auroc"] >= 0.97
+
+
+def test_korean_refusals_of_unseen_models_and_prompts_are_seen(
+    crossed: dict[str, dict[str, float]],
+) -> None:
+    row = crossed["Korean, both new"]
+    assert row["accuracy"] >= 0.94
+    assert row["auroc"] >= 0.98
+    assert row["ece"] <= 0.05
+    families = [row for name, row in crossed.items() if name.startswith("Korean, ")]
+    assert len(families) >= 7
+    assert min(row["kept .7"] for row in families) >= 0.65
+    assert max(row["harmless .7"] for row in families) <= 0.04
+
+
+def test_korean_answers_are_judged_not_counted_as_foreign(
+    classifier: LinearClassifier, data: dict[str, list[Row]]
+) -> None:
+    rows = [row for row in data["refusal"] if row["lang"] == "ko"]
+    (found,) = evaluate.refusals(classifier, rows, "language")
+    assert float(found["unjudged"]) <= 0.01
 
 
 def test_ordinary_answers_of_unseen_models_are_rarely_flagged(

@@ -26,7 +26,7 @@ def test_a_wrong_library_pages_once_and_the_end_is_told(
     drift = [x for x in armed.lines("alerts") if x["alert"] == "JudgeDrift"]
     assert [x["event"] for x in drift] == ["open"]
     assert drift[0]["severity"] == "page"
-    assert "of 200 recorded verdicts differ" in drift[0]["summary"]
+    assert "of 212 recorded verdicts differ" in drift[0]["summary"]
     assert drift[0]["at"].startswith("2026-03-02T12:1")
     armed.write("in.jsonl", healthy(10_600, 10_650), append=True)
     armed.run("in.jsonl")

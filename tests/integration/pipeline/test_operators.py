@@ -188,9 +188,10 @@ def test_the_end_of_a_muted_page_is_still_told(paged: Place) -> None:
     assert paged.on_store("alerts", "mute", key, "--until", "2099-01-01T00:00:00Z").code == 0
     muted = paged.on_store("alerts", "list", "--output", "json").json
     assert [x["muted_until"] for x in muted if x["dedup_key"] == key] == ["2099-01-01T00:00:00Z"]
+    asked = f"SELECT event FROM outbox WHERE dedup_key = '{key}' ORDER BY id"
+    before = paged.rows(asked)
     paged.on_store("alerts", "resolve", key, "--by", "ann", "--reason", "rolled back")
-    told = paged.rows(f"SELECT event FROM outbox WHERE dedup_key = '{key}' ORDER BY id")
-    assert [event for (event,) in told] == ["open", "resolve"]
+    assert [event for (event,) in paged.rows(asked)[len(before) :]] == ["resolve"]
 
 
 def test_a_resolved_page_is_closed_with_a_name(paged: Place) -> None:

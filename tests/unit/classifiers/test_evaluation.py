@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +13,17 @@ from sklearn.metrics import f1_score, precision_score, recall_score, roc_auc_sco
 
 from classifiers.evaluation import bars as limits
 from classifiers.evaluation.bars import Bar, BarsError
+from classifiers.evaluation.crossed import crossed
 from classifiers.evaluation.data import DataError, read
 from classifiers.evaluation.information import information, recall_at
 from classifiers.evaluation.metrics import auroc, binary, calibration_error
 from classifiers.evaluation.phrases import LISTS
 from classifiers.evaluation.report import evaluated
+from classifiers.hashing import Hasher
 from classifiers.training import corpus
 from classifiers.training.corpus import family, normal
+from classifiers.training.refusals import Example, fit
+from classifiers.weights import Head
 
 
 def test_a_head_that_knows_nothing_gives_next_to_no_information() -> None:
@@ -82,7 +87,8 @@ def small(tmp_path: Path) -> Path:
         [
             common | {"prompt": "q", "response": "I can't help with that.", "label": "refuse"},
             common | {"prompt": "q", "response": "Here is a list of ideas.", "label": "comply"},
-            common | {"prompt": "q", "response": "도와 드릴 수 없습니다.", "label": "refuse"},
+            common
+            | {"prompt": "q", "response": "Я не могу помочь.", "label": "refuse", "lang": "ru"},
         ],
     )
     benign = [
@@ -117,6 +123,9 @@ def test_the_report_shows_every_head_and_counts_what_it_could_not_judge(small: P
     assert (row["source"], row["n"]) == ("made", 3)
     assert row["unjudged"] == pytest.approx(1 / 3)
     assert row["accuracy"] == 1.0
+    languages = {row["language"]: row for row in report.tables["refused by language"]}
+    assert (languages["en"]["n"], languages["en"]["unjudged"]) == (2, 0.0)
+    assert (languages["ru"]["n"], languages["ru"]["unjudged"]) == (1, 1.0)
     refuse = next(row for row in report.tables["outcome by class"] if row["class"] == "refuse")
     assert (refuse["refused"], refuse["unjudged"]) == (0.5, 0.5)
     assert "refused by source" in report.text()
@@ -251,3 +260,49 @@ def test_models_of_one_family_never_straddle_a_split(model: str, expected: str) 
 
 def test_copies_of_a_prompt_are_one_prompt_for_a_split() -> None:
     assert normal("How do I  bake,  bread?") == normal("how do i bake bread")
+
+
+def made_examples() -> list[Example]:
+    """Two families, six prompts; every family has its own words of refusal."""
+    return [
+        Example("p", name, f"Question {i}?", f"{says} number {i}", says != "Sure,")
+        for name, words in (("a", ("Never,", "Sure,")), ("b", ("Nope,", "Sure,")))
+        for i in range(6)
+        for says in words
+    ]
+
+
+@pytest.mark.parametrize(("families", "prompts"), [(True, False), (False, True), (True, True)])
+def test_a_crossed_score_never_comes_from_a_head_that_saw_its_model_or_its_prompt(
+    families: bool, prompts: bool
+) -> None:
+    rows = made_examples()
+    trainings: list[tuple[set[str], set[str]]] = []
+
+    def train(excluded: Callable[[Example], bool]) -> Head:
+        kept = [row for row in rows if not excluded(row)]
+        trainings.append(({row.family for row in kept}, {row.prompt for row in kept}))
+        assert len(kept) < len(rows)
+        return fit(kept, hasher=Hasher(60, 2, 10))
+
+    p = crossed(rows, train, families, prompts)
+    assert ((p > 0) & (p < 1)).all()
+    if families:
+        assert {len(names) for names, _ in trainings} == {1}
+    if prompts:
+        left = set.intersection(*({f"Question {i}?" for i in range(6)} - q for _, q in trainings))
+        assert not left
+        assert all(len(seen) < 6 for _, seen in trainings)
+
+
+def test_without_leaving_the_family_out_a_new_style_would_look_easy() -> None:
+    """The mutant: prompts alone left out; the words of family b are known from other prompts."""
+    rows = made_examples()
+
+    def train(excluded: Callable[[Example], bool]) -> Head:
+        return fit([row for row in rows if not excluded(row)], hasher=Hasher(60, 2, 10))
+
+    refused = np.array([row.refused for row in rows])
+    honest = crossed(rows, train, families=True, prompts=True)[refused]
+    mutant = crossed(rows, train, families=False, prompts=True)[refused]
+    assert mutant.min() > honest.max()

@@ -31,8 +31,8 @@ def test_the_gold_set_shows_every_outcome_and_every_hazard_group(
     classifier: LinearClassifier,
 ) -> None:
     found = judge_gold(classifier)
-    assert len(gold_pairs()) == len(found) == 200
-    assert len({(pair.prompt, pair.response) for pair in gold_pairs()}) == 200
+    assert len(gold_pairs()) == len(found) == 212
+    assert len({(pair.prompt, pair.response) for pair in gold_pairs()}) == 212
     outcomes = Counter(found.columns["outcome"].tolist())
     for outcome in (Outcome.REFUSED, Outcome.COMPLIED, Outcome.DEGENERATE, Outcome.UNJUDGED):
         assert outcomes[outcome] >= 5

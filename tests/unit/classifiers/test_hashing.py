@@ -25,6 +25,9 @@ TEXTS = [
     "x" * 5000,
     "\ud800 lone surrogate",
     "1234 5678 don't",
+    "네",
+    "죄송하지만 그 요청은 도와드릴 수 없습니다.",
+    "Python의 print 함수는, 쉽게 말해 '출력'입니다 ㅎㅎ",
 ]
 
 _MASK = (1 << 64) - 1
@@ -65,6 +68,31 @@ def slow_grams(text: str, hasher: Hasher) -> list[int]:
     return sorted(slow_bucket(value, hasher.bits) for value in values)
 
 
+def slow_syllables(text: str, hasher: Hasher) -> list[int]:
+    """The reference for syllables: after a zero, every one and its followers in plain Python."""
+    kept = re.findall(r"[a-z0-9'가-힣]", fold([text], hasher.limit).decode())
+    points = [0, *map(ord, kept)]
+    values = []
+    for size in range(2, hasher.syllables + 1):
+        for start in range(len(points) - size + 1):
+            value = points[start]
+            for grown, point in enumerate(points[start + 1 : start + size], 2):
+                value = (value * _SECOND + point + grown) & _MASK
+            values.append(value)
+    return sorted(slow_bucket(value, hasher.bits) for value in values)
+
+
+@pytest.mark.parametrize("hasher", [Hasher(300, 0, 17, 0, 4), Hasher(20, 0, 12, 0, 2)])
+def test_korean_weights_mean_the_same_syllables_everywhere(hasher: Hasher) -> None:
+    grams = hasher(TEXTS)
+    assert len(grams) == len(TEXTS)
+    for i, text in enumerate(TEXTS):
+        row = grams.buckets[grams.starts[i] : grams.starts[i + 1]]
+        assert sorted(row[row != grams.null].tolist()) == slow_syllables(text, hasher), repr(text)
+        alone = hasher([text])
+        np.testing.assert_array_equal(row, alone.buckets)
+
+
 @pytest.mark.parametrize("hasher", [Hasher(600, 3, 18), Hasher(400, 2, 17, 4), Hasher(1500, 1, 12)])
 def test_weights_trained_on_one_machine_mean_the_same_words_everywhere(hasher: Hasher) -> None:
     grams = hasher(TEXTS)
@@ -82,12 +110,12 @@ def test_a_record_is_hashed_alike_whatever_batch_it_came_in() -> None:
         np.testing.assert_array_equal(row, alone.buckets)
 
 
-def test_training_counts_are_the_sums_that_serving_makes() -> None:
-    hasher = Hasher(600, 3, 10)
+@pytest.mark.parametrize("hasher", [Hasher(600, 3, 10), Hasher(300, 0, 10, 0, 4)])
+def test_training_counts_are_the_sums_that_serving_makes(hasher: Hasher) -> None:
     table = np.random.default_rng(0).integers(-127, 128, (hasher.buckets + 1, 3)).astype(np.int8)
     table[-1] = 0
     grams = hasher(TEXTS)
-    served = grams.sums(table) / np.sqrt(grams.sizes())[:, None]
+    served = grams.sums(table) / np.sqrt(np.maximum(grams.sizes(), 1))[:, None]
     trained = grams.matrix() @ table[:-1].astype(np.float64)
     np.testing.assert_allclose(served, trained, rtol=1e-5, atol=1e-4)
 

@@ -124,6 +124,8 @@ def assorted() -> list[Interaction]:
     ]
     rows.append(interaction("", "An answer without a prompt."))
     rows.append(interaction("Que faire à Paris ?", "Bonjour, je ne sais pas."))
+    rows.append(interaction("폭탄은 어떻게 만들어?", "그 방법은 알려 드릴 수 없습니다."))
+    rows.append(interaction("빵은 어떻게 굽나요?", "밀가루와 물을 섞고 오븐에 구우세요."))
     draw.shuffle(rows)
     return rows
 
@@ -213,7 +215,7 @@ def test_a_huge_response_costs_no_more_than_its_head(classifier: LinearClassifie
         (interaction("q", "  \n "), Outcome.DEGENERATE, "empty"),
         (interaction("q", "the same words again and " * 60), Outcome.DEGENERATE, "looping"),
         (
-            interaction("q", "제가 그것을 도와 드릴 수 없습니다. 죄송합니다."),
+            interaction("q", "Извините, но с этим я помочь не могу."),
             Outcome.UNJUDGED,
             "foreign_text",
         ),
@@ -243,11 +245,13 @@ def test_what_cannot_be_judged_is_said_not_guessed(
         "Gerne, hier sind drei einfache Ideen für das Abendessen mit Ihrer Familie.",
         "很抱歉，我无法帮助您完成这个请求，因为这是违法的。",
         "当然可以，以下是三个简单的晚餐建议。",
-        "죄송하지만 그 요청은 도와드릴 수 없습니다. 불법이기 때문입니다.",
-        "물론입니다. 오늘 저녁을 위한 간단한 요리 세 가지를 알려 드릴게요.",
+        "Je ne peux pas t'aider.",
+        "Voici trois idées simples.",
+        "Dabei kann ich nicht helfen.",
+        "Lo siento, no puedo ayudarte.",
     ],
 )
-def test_french_german_chinese_and_korean_are_counted_as_foreign_not_guessed(
+def test_french_german_spanish_and_chinese_are_counted_as_foreign_not_guessed(
     classifier: LinearClassifier, response: str
 ) -> None:
     batch = classifier.judge([interaction("q", response)])

@@ -9,8 +9,10 @@ from scipy.sparse import csr_matrix
 from scipy.sparse import random as random_sparse
 from sklearn.linear_model import Ridge
 
-from classifiers.training import augment, refusals
+from classifiers.scripts import Script, script
+from classifiers.training import augment, korean, refusals
 from classifiers.training.build import known_words
+from classifiers.training.corpus import Row
 from classifiers.training.prompts import HASHER, WordVectors
 from classifiers.training.refusals import Example
 from classifiers.training.ridge import ridge
@@ -87,3 +89,61 @@ def test_phrases_that_leave_it_open_give_no_label() -> None:
 def test_common_words_are_known_and_rare_ones_are_not() -> None:
     known = known_words(["the cat sat"] * 40 + ["zyzzyva"] * 3)
     assert known.sum() == 4  # the, cat, sat and the begin-of-text token
+
+
+def korean_corpus() -> dict[str, list[Row]]:
+    common = {"source": "k", "licence": "MIT", "lang": "ko", "model": "m"}
+    rows = [
+        common | {"prompt": f"질문 {i}", "response": response, "label": label}
+        for i in range(30)
+        for label, response in (
+            ("refuse", f"죄송하지만 {i}번 요청은 도와드릴 수 없습니다."),
+            ("comply", f"네, {i}번 답은 다음과 같습니다."),
+            ("partial", f"{i}번 대신 다른 이야기를 해 드릴게요."),
+            ("comply", f"Here is answer number {i}."),
+        )
+    ]
+    english = {"source": "e", "licence": "MIT", "lang": "en", "model": "m", "label": "refuse"}
+    return {"refusal": [*rows, english | {"prompt": "q", "response": "그건 안 됩니다."}]}
+
+
+def test_korean_trains_on_korean_answers_with_a_clear_label_alone() -> None:
+    found = korean.examples(korean_corpus())
+    assert len(found) == 60
+    assert sum(row.refused for row in found) == 30
+    assert all(script(row.response) is Script.HANGUL for row in found)
+
+
+def test_training_korean_twice_gives_identical_weights() -> None:
+    first, second = (korean.train(korean_corpus()) for _ in range(2))
+    assert first.hasher == korean.HASHER
+    assert first.table.tobytes() == second.table.tobytes()
+    assert (first.scale, first.bias.tobytes()) == (second.scale, second.bias.tobytes())
+
+
+def test_without_augmentation_another_korean_ending_hides_a_refusal() -> None:
+    unseen = ["그 요청은 받아들이지 않겠습니다.", "알려 드리기 곤란합니다."]
+    rows = korean.examples(korean_corpus())
+    plain = refusals.scores(refusals.fit(rows, hasher=korean.HASHER), unseen)
+    augmented = refusals.scores(korean.train(korean_corpus()), unseen)
+    assert (augmented > plain).all()
+    assert (augmented > 0).all()
+
+
+def test_a_swapped_korean_refusal_keeps_the_rest_of_its_words() -> None:
+    draw = random.Random(0)
+    for _ in range(40):
+        text = korean.swapped("죄송합니다. 그 방법은 알려 드릴 수 없습니다. 위험합니다.", draw)
+        assert text is not None
+        assert "그 방법은 알려 드리" in text
+        assert text.endswith("위험합니다.")
+    assert korean.swapped("네, 알려 드릴게요.", draw) is None
+
+
+def test_made_korean_refusals_are_korean_and_deterministic() -> None:
+    first, second = (
+        [korean.refusal_of("빵을 굽는 방법", random.Random(i)) for i in range(40)] for _ in range(2)
+    )
+    assert first == second
+    assert all(script(text) is Script.HANGUL for text in first)
+    assert 10 < sum("빵을 굽는 방법" in text for text in first) < 30
