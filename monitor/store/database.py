@@ -23,12 +23,13 @@ BUSY_SECONDS: Final = 30
 
 _KINDS: Final = "use a file path, sqlite:///PATH or postgresql://USER@HOST/DATABASE"
 
+LOCKED: Final = "database is locked"
 _FIXES: Final = {
     "file is not a database": "it is some other file; give the store a new path",
     "readonly database": "make the file and its folder writable for this user",
     "unable to open database file": "make the file and its folder writable for this user",
     "disk is full": "free space on its disk",
-    "database is locked": "another process is writing to it all the time; stop that process",
+    LOCKED: "another process is writing to it all the time; stop that process",
     "malformed": "restore the file from a backup or start a new store",
     "disk image": "restore the file from a backup or start a new store",
 }

@@ -2,18 +2,39 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Final
 
 import sqlalchemy as sa
 
 from monitor.store.base import StoreError
-from monitor.store.database import NO_TRANSACTION, WRITER
+from monitor.store.database import BUSY_SECONDS, LOCKED, NO_TRANSACTION, WRITER
 from monitor.store.locks import Lock
 from monitor.store.schema import REVISION, VERSION_TABLE, metadata
 
 _SCRIPTS: Final = Path(__file__).with_name("migrations")
+_PAUSE: Final = 0.02
 _MIGRATION_LOCK: Final = 0x6261636B_736C6964
+
+
+def upgrade_when_free(engine: sa.Engine, title: str, lock: Lock, *, create: bool) -> None:
+    """`upgrade`, waiting for processes that open the same new file at this moment.
+
+    Who changes a file to write-ahead logging while another one writes to it is told "database is
+    locked" at once, however long it is willing to wait.
+
+    Raises:
+        StoreError: as `upgrade`.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            return upgrade(engine, title, lock, create=create)
+        except sa.exc.OperationalError as error:
+            if LOCKED not in str(error.orig) or time.monotonic() > deadline:
+                raise
+            time.sleep(_PAUSE)
 
 
 def upgrade(engine: sa.Engine, title: str, lock: Lock, *, create: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -9,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from pathlib import Path
 
 from monitor.store import Commit, SqlStore, StateConflict, open_store
 from tests.integration.store.rows import SOURCE, delivery, move
@@ -63,17 +65,38 @@ def test_detector_outbox_and_operator_write_together(store: SqlStore, url: str) 
     assert len(store.actions(pending=True)) == 40
 
 
+def test_a_new_store_is_opened_while_another_process_makes_it(tmp_path: Path) -> None:
+    """SQLite waits for nobody while a file changes to write-ahead logging."""
+    path = tmp_path / "store.db"
+    making = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    making.execute("BEGIN IMMEDIATE")
+    end = threading.Timer(0.5, making.execute, ["ROLLBACK"])
+    end.start()
+    with closing(open_store(f"sqlite:///{path}")) as store:
+        assert store.totals() == {}
+    end.join()
+    making.close()
+
+
 def race(url: str, task: Callable[[SqlStore, threading.Barrier], None], threads: int = 4) -> None:
     """Run `task` in several stores on one database at the same moment."""
     barrier = threading.Barrier(threads)
 
     def run() -> None:
-        with closing(open_store(url)) as store:
-            task(store, barrier)
+        try:
+            with closing(open_store(url)) as store:
+                task(store, barrier)
+        except BaseException:
+            barrier.abort()
+            raise
 
     with ThreadPoolExecutor(threads) as pool:
-        for done in [pool.submit(run) for _ in range(threads)]:
-            done.result(120)
+        failed = [done.exception(120) for done in [pool.submit(run) for _ in range(threads)]]
+    for error in failed:
+        # The others only say that somebody did not come.
+        if error is not None and not isinstance(error, threading.BrokenBarrierError):
+            raise error
+    assert not any(failed)
 
 
 def test_of_detectors_that_race_for_a_batch_one_wins(url: str) -> None:
