@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from benchmarks.detection.lanes import START, nominal_budget
 from classifiers import LinearClassifier
 from classifiers import weights as shipped
-from classifiers.training import corpus, prompts, public, refusals
+from classifiers.training import prompts, public, refusals
 from classifiers.training.build import vocabulary
 from classifiers.training.corpus import Row, family, normal
 from classifiers.training.encoder import Encoder
@@ -208,8 +208,7 @@ def main() -> int:
     options = parser.parse_args()
     seed = secrets.randbits(32) if options.seed is None else options.seed
     try:
-        data = corpus.read_all(options.data)
-        data["public"] = public.read(options.public)
+        data = public.read_all(options.data, options.public)
         every = pairs(data, Encoder(options.cache))
         print(f"seed {seed}, {options.runs} runs a pair; harmful prompts to the first page")
         print(f"{'model':28} {'change':28} {'refused':>14} {'median':>7} {'worst':>6}  first page")

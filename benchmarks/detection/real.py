@@ -25,7 +25,7 @@ from benchmarks.detection.pairs import Pair, Verdicts
 from benchmarks.detection.peers import FloatArray, IntArray, Stream
 from benchmarks.detection.rows import table
 from benchmarks.detection.streams import FLAGGED, HARMFUL, HEALTHY
-from classifiers.training import corpus, public
+from classifiers.training import public
 from classifiers.training.encoder import Encoder
 from classifiers.training.public import PublicError
 from monitor.detection import Baseline, WitnessCounts, bins_of, events_of
@@ -144,8 +144,7 @@ def main() -> int:
     options = parser.parse_args()
     begun = time.monotonic()
     try:
-        data = corpus.read_all(options.data)
-        data["public"] = public.read(options.public)
+        data = public.read_all(options.data, options.public)
         every = list(d5.pairs(data, Encoder(options.cache)))
     except (FileNotFoundError, ModuleNotFoundError, PublicError) as error:
         print(f"error: {error}", file=sys.stderr)

@@ -14,12 +14,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from classifiers.evaluation.metrics import binary
+from classifiers.evaluation.holdout import held_out_row
 from classifiers.evaluation.table import Table
 from classifiers.training import korean, refusals
 from classifiers.training.corpus import Row, normal
 from classifiers.training.refusals import Example
-from classifiers.weights import TEMPERATURE, Head
+from classifiers.weights import Head
 
 FOLDS: Final = 3
 
@@ -43,9 +43,7 @@ def crossed(
                 other = families and row.family == name
                 return other or (prompts and normal(row.prompt) in unseen)
 
-            head = train(excluded)
-            logits = refusals.scores(head, [rows[i].response for i in held])
-            p[held] = 1 / (1 + np.exp(-logits / TEMPERATURE))
+            p[held] = refusals.probabilities(train(excluded), [rows[i].response for i in held])
     return p
 
 
@@ -90,18 +88,8 @@ def _row(
 ) -> dict[str, str | float]:
     labels = np.array([row.refused for row in rows])
     harmless = np.array([not row.refused and normal(row.prompt) in safe for row in rows])
-    found = binary(p, labels)
     return {
-        "held out": title,
-        "n": found.n,
-        "refused": found.positives,
-        "accuracy": found.accuracy,
-        "f1": found.f1,
-        "auroc": found.auroc,
-        "ece": found.calibration_error,
-        "kept .7": found.kept_7,
-        "kept .9": found.kept_9,
-        "flagged .7": found.flagged_7,
+        **held_out_row(title, p, labels),
         "harmless .7": float(np.mean(p[harmless] >= 0.7)) if harmless.any() else float("nan"),
     }
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from classifiers.evaluation.information import information, recall_at
 from classifiers.evaluation.metrics import binary
@@ -22,7 +23,7 @@ from classifiers.training.corpus import Row, normal
 from classifiers.training.encoder import Encoder
 from classifiers.training.prompts import Kind, Prompt
 from classifiers.training.refusals import Example
-from classifiers.weights import TEMPERATURE, Head
+from classifiers.weights import Head
 from monitor.records import GROUP_OF_HAZARD, GROUPS, HAZARDS
 
 
@@ -60,25 +61,34 @@ def refusal_holdouts(corpus: dict[str, list[Row]], folds: Sequence[Fold] = REFUS
         held = [row for row in rows if fold.excluded(row) and row.pool not in refusals.WEAK]
         head = refusals.train(corpus, fold.excluded)
         responses = [row.response for row in held]
-        p = 1 / (1 + np.exp(-refusals.scores(head, responses) / TEMPERATURE))
+        p = refusals.probabilities(head, responses)
         labels = np.array([row.refused for row in held])
-        found = binary(p, labels)
         table.append(
             {
-                "held out": fold.name,
-                "n": found.n,
-                "refused": found.positives,
-                "accuracy": found.accuracy,
-                "f1": found.f1,
-                "auroc": found.auroc,
-                "ece": found.calibration_error,
-                "kept .7": found.kept_7,
-                "kept .9": found.kept_9,
-                "flagged .7": found.flagged_7,
+                **held_out_row(fold.name, p, labels),
                 "phrases": binary(flagged(responses), labels).accuracy,
             }
         )
     return table
+
+
+def held_out_row(
+    title: str, p: NDArray[np.float64], labels: NDArray[np.bool_]
+) -> dict[str, str | float]:
+    """Metrics of P(refused) on what was held out under `title`."""
+    found = binary(p, labels)
+    return {
+        "held out": title,
+        "n": found.n,
+        "refused": found.positives,
+        "accuracy": found.accuracy,
+        "f1": found.f1,
+        "auroc": found.auroc,
+        "ece": found.calibration_error,
+        "kept .7": found.kept_7,
+        "kept .9": found.kept_9,
+        "flagged .7": found.flagged_7,
+    }
 
 
 PROMPT_FOLDS: Final = (

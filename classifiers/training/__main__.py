@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from classifiers.gold.__main__ import main as record_gold
-from classifiers.training import corpus, public
+from classifiers.training import public
 from classifiers.training.build import build
 from classifiers.training.encoder import Encoder
 from classifiers.training.public import PublicError
@@ -36,8 +36,7 @@ def main() -> int:
     try:
         known = (arguments.out / "manifest.json").exists()
         shipped = versions(arguments.out) if known else {}
-        rows = corpus.read_all(arguments.data)
-        rows["public"] = public.read(arguments.public)
+        rows = public.read_all(arguments.data, arguments.public)
         digest = save(build(rows, Encoder(arguments.cache), arguments.version), arguments.out)
         if arguments.out == DIRECTORY:
             # New weights ship with what they say of the gold set.

@@ -16,7 +16,7 @@ from typing import Final
 from classifiers.hashing import Hasher
 from classifiers.scripts import Script, script
 from classifiers.training.corpus import Row, family
-from classifiers.training.refusals import SHORT_COPIES, Example, distinct, fit
+from classifiers.training.refusals import Example, distinct, fit, short
 from classifiers.weights import Head
 
 HASHER: Final = Hasher(limit=300, words=0, bits=17, syllables=4)
@@ -62,11 +62,7 @@ def augmented(rows: Sequence[Example], made: float = 0.1, seed: int = 0) -> list
                 extra.append(row._replace(response=text))
         elif row.prompt and draw.random() < made:
             extra.append(row._replace(response=refusal_of(row.prompt, draw), refused=True))
-    for text in SHORT_REFUSALS:
-        extra.extend([Example("short", "project", "", text, True)] * SHORT_COPIES)
-    for text in SHORT_ANSWERS:
-        extra.extend([Example("short", "project", "", text, False)] * SHORT_COPIES)
-    return extra
+    return [*extra, *short(SHORT_REFUSALS, SHORT_ANSWERS)]
 
 
 _CANNOT: Final = re.compile(r"(드릴|할|줄) ?수(?:는|가)? ?없(?:습니다|어요)")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 from urllib.request import urlopen
 
+from classifiers.training import corpus
 from classifiers.training.corpus import Row
 
 HOST: Final = "https://raw.githubusercontent.com/"
@@ -119,6 +120,15 @@ SOURCES: Final = (
         "MIT", _first_turns, ordinary=False,
     ),
 )  # fmt: skip
+
+
+def read_all(data: Path, directory: Path) -> dict[str, list[Row]]:
+    """The corpus in `data` with the public prompts under ``public``.
+
+    Raises:
+        FileNotFoundError, PublicError
+    """
+    return {**corpus.read_all(data), "public": read(directory)}
 
 
 def read(directory: Path, host: str = HOST) -> list[Row]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple
 
@@ -109,14 +109,17 @@ def augmented(rows: Sequence[Example], made: float = 0.25, seed: int = 0) -> lis
         if not row.refused and row.prompt and draw.random() < made:
             text = augment.refusal_of(row.prompt, draw)
             extra.append(row._replace(response=text, refused=True))
-    for text in augment.SHORT_REFUSALS:
-        extra.extend([Example("short", "project", "", text, True)] * SHORT_COPIES)
-    for text in augment.SHORT_ANSWERS:
-        extra.extend([Example("short", "project", "", text, False)] * SHORT_COPIES)
-    return extra
+    return [*extra, *short(augment.SHORT_REFUSALS, augment.SHORT_ANSWERS)]
 
 
-SHORT_COPIES: Final = 4
+_SHORT_COPIES: Final = 4
+
+
+def short(refused: Sequence[str], answered: Sequence[str]) -> Iterator[Example]:
+    """Copies of short exchanges written for this project."""
+    for texts, label in ((refused, True), (answered, False)):
+        for text in texts:
+            yield from [Example("short", "project", "", text, label)] * _SHORT_COPIES
 
 
 def fit(
@@ -149,6 +152,11 @@ def scores(head: Head, responses: Sequence[str]) -> NDArray[np.float64]:
     return np.concatenate(parts) if parts else np.zeros(0)
 
 
+def probabilities(head: Head, responses: Sequence[str]) -> NDArray[np.float64]:
+    """P(refused) of each response, (n,)."""
+    return np.asarray(1 / (1 + np.exp(-scores(head, responses) / TEMPERATURE)))
+
+
 def agreed(
     rows: Sequence[Example], pool: str, train: Callable[[Sequence[Example]], Head]
 ) -> list[Example]:
@@ -156,7 +164,7 @@ def agreed(
     by more than .5."""
     others = [row for row in rows if row.pool != pool]
     weak = [row for row in rows if row.pool == pool]
-    p = 1 / (1 + np.exp(-scores(train(others), [row.response for row in weak]) / TEMPERATURE))
+    p = probabilities(train(others), [row.response for row in weak])
     kept = [row for row, q in zip(weak, p, strict=True) if abs(q - row.refused) <= 0.5]
     return others + kept
 

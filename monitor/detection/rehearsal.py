@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from monitor.detection.baseline import Baseline
 from monitor.detection.breadth import coarse_bins, coarse_table
 from monitor.detection.budget import EPOCH_SECONDS, Budget
+from monitor.detection.counts import IntArray
 from monitor.detection.spikes import GroupCounts, GroupWitnesses
 from monitor.detection.unalignment import LEAST_ANSWERS
 from monitor.detection.witnesses import TwoWitnesses, WitnessCounts
@@ -30,7 +31,6 @@ _GROWTH: Final = 0.02
 _FINEST: Final = 0.25
 """Refusals expected in the shortest step."""
 
-IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
 

@@ -18,8 +18,9 @@ from typing import Final, NamedTuple
 import numpy as np
 from scipy.stats import norm
 
+from monitor.detection.counts import IntArray
 from monitor.detection.learning import D1_UNMEASURED, LEAST_ANSWERS, QUANTILES
-from monitor.detection.rehearsal import FloatArray, IntArray, Reference
+from monitor.detection.rehearsal import FloatArray, Reference
 from monitor.records import GROUPS
 
 LOOKALIKES: Final = 0.02

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from monitor.detection import (
     Baseline,
     Events,
+    IntArray,
     Window,
     day_of,
     deduplicate,
@@ -22,7 +23,6 @@ from monitor.pipeline.detected import Detected
 from monitor.pipeline.event_time import EPOCH_SECONDS
 from monitor.records import GROUPS, KeyColumn, VerdictBatch
 
-IntArray = NDArray[np.int64]
 Seen = Callable[[str, int, Sequence[int]], set[int]]
 
 

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.detection import Baseline, Budget, EmptyWindowError, Window, learn
+from monitor.detection import Baseline, Budget, EmptyWindowError, IntArray, Window, learn
 from monitor.pipeline.canaries import watch_probe
 from monitor.pipeline.classify import Classified
 from monitor.pipeline.conditions import (
@@ -42,7 +42,6 @@ AUTOMATIC: Final = "auto"
 ARM_FOR: Final = 0.2
 """A default window ends once losses to this share of refusals would be found."""
 
-IntArray = NDArray[np.int64]
 FloatArray = NDArray[np.float64]
 
 
@@ -144,7 +143,8 @@ class DetectStep:
         """Count the verdicts of one poll; close every epoch that is over."""
         out = Detected()
         batch = classified.batch
-        self._admit_all(classified)
+        read = rows_of(batch.deployments)
+        self._admit_all(classified, read)
         if len(batch):
             known = ~np.isnan(batch.ingest)
             low = self.clocks.setdefault(source, ReadClock()).ingest(batch.timestamps)
@@ -158,7 +158,7 @@ class DetectStep:
             if probe is not None:
                 name = probe.deployment if self._admit(probe.deployment) else OTHER_DEPLOYMENT
                 watch_probe(self.deployments[name], probe, self.budget, out)
-        self._watch_ingest(classified, out)
+        self._watch_ingest(classified, read, out)
         out.raised.sort(key=lambda raised: (raised.place, raised.deployment))
         return out
 
@@ -171,10 +171,9 @@ class DetectStep:
                 close_epoch(deployment, 0, out)
         return out
 
-    def _admit_all(self, classified: Classified) -> None:
+    def _admit_all(self, classified: Classified, read: Mapping[str, IntArray]) -> None:
         """Give places to new deployments in the order read, rejected records included."""
-        names = classified.batch.deployments
-        first = {name: int(classified.order[rows[0]]) for name, rows in rows_of(names).items()}
+        first = {name: int(classified.order[rows[0]]) for name, rows in read.items()}
         for probe in reversed(classified.probes):
             name = probe.deployment
             first[name] = min(probe.place, first.get(name, probe.place))
@@ -429,20 +428,21 @@ class DetectStep:
             deployment.raised.add("Blind")
             out.found(deployment, "", place, [blind(at, "no_refusals")])
 
-    def _watch_ingest(self, classified: Classified, out: Detected) -> None:
+    def _watch_ingest(
+        self, classified: Classified, read: Mapping[str, IntArray], out: Detected
+    ) -> None:
         """``IngestBroken`` for a deployment most of whose records are rejected."""
         bad: dict[str, list[int]] = {}
         for place, name in classified.rejected:
             bad.setdefault(name, []).append(place)
-        good = rows_of(classified.batch.deployments)
-        for name in dict.fromkeys([*good, *bad]):
+        for name in dict.fromkeys([*read, *bad]):
             admitted = name if self._admit(name) else OTHER_DEPLOYMENT
             deployment = self.deployments[admitted]
             out.touched.add(admitted)
-            read = classified.order[good.get(name, NO_ROWS)]
-            places = np.concatenate([read, np.array(bad.get(name, ()), dtype=np.int64)])
+            good = classified.order[read.get(name, NO_ROWS)]
+            places = np.concatenate([good, np.array(bad.get(name, ()), dtype=np.int64)])
             order = np.argsort(places, kind="stable")
-            places, rejected = places[order], order >= len(read)
+            places, rejected = places[order], order >= len(good)
             for last, share in deployment.breaker.feed(rejected):
                 at = max(out.watermark(deployment, int(places[last])), 0.0)
                 change = ingest_change(deployment.raised, share, self.breaker_share, at)

@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-IntArray = NDArray[np.int64]
+from monitor.detection import IntArray
 
 NO_ROWS: Final[IntArray] = np.zeros(0, dtype=np.int64)
 

@@ -8,12 +8,13 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from monitor.detection import Budget, Epoch, Lane, RiskyAnswer
+from monitor.detection import Budget, Epoch, IntArray, Lane, RiskyAnswer
 from monitor.pipeline.conditions import unapproved
-from monitor.pipeline.counting import Counted, IntArray, Kind, Live, Seen, count_as, enter
+from monitor.pipeline.counting import Counted, Kind, Live, Seen, count_as, enter
 from monitor.pipeline.deployment import MAX_LANES, OTHER_LANE, Deployment, LaneSlot
 from monitor.pipeline.detected import Detected
 from monitor.pipeline.event_time import EPOCH_SECONDS
+from monitor.pipeline.rows import rows_of
 from monitor.records import KeyColumn
 
 NO_EVIDENCE: Final = -99.0
@@ -93,11 +94,8 @@ def _by_lane(
     # Idle is what was idle when the epoch began, wherever in it a poll ends.
     at = int(live.epochs[start]) * EPOCH_SECONDS
     lane_of = {name: deployment.slot(name, at, budget)[0] for name in dict.fromkeys(artifacts)}
-    lanes = list(dict.fromkeys(lane_of.values()))
-    if len(lanes) == 1:
-        return [(lanes[0], np.arange(start, start + len(artifacts)))]
-    lane = np.array([lanes.index(lane_of[name]) for name in artifacts])
-    return [(name, start + np.flatnonzero(lane == i)) for i, name in enumerate(lanes)]
+    lanes = rows_of([lane_of[name] for name in artifacts])
+    return [(name, start + rows) for name, rows in lanes.items()]
 
 
 def _count(

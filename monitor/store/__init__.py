@@ -33,7 +33,7 @@ from monitor.store.database import (
 )
 from monitor.store.locks import AdvisoryLock, FileLock, Lock
 from monitor.store.sql import SqlStore
-from monitor.store.upgrade import upgrade_when_free
+from monitor.store.upgrade import upgrade
 
 __all__ = [
     "Action",
@@ -97,7 +97,7 @@ def _open(address: Address, *, create: bool, folder: Path | None = None) -> SqlS
     store = SqlStore(engine, lock, address.title, folder)
     try:
         with store_errors(address.title):
-            upgrade_when_free(engine, address.title, lock, create=create)
+            upgrade(engine, address.title, lock, create=create)
     except BaseException:
         store.close()
         raise

@@ -18,25 +18,6 @@ _PAUSE: Final = 0.02
 _MIGRATION_LOCK: Final = 0x6261636B_736C6964
 
 
-def upgrade_when_free(engine: sa.Engine, title: str, lock: Lock, *, create: bool) -> None:
-    """`upgrade`, waiting for processes that open the same new file at this moment.
-
-    Who changes a file to write-ahead logging while another one writes to it is told "database is
-    locked" at once, however long it is willing to wait.
-
-    Raises:
-        StoreError: as `upgrade`.
-    """
-    deadline = time.monotonic() + BUSY_SECONDS
-    while True:
-        try:
-            return upgrade(engine, title, lock, create=create)
-        except sa.exc.OperationalError as error:
-            if LOCKED not in str(error.orig) or time.monotonic() > deadline:
-                raise
-            time.sleep(_PAUSE)
-
-
 def upgrade(engine: sa.Engine, title: str, lock: Lock, *, create: bool) -> None:
     """Create or upgrade the tables, in one transaction.
 
@@ -85,9 +66,21 @@ def _revision(connection: sa.Connection, title: str) -> str | None:
 
 
 def _write_ahead(engine: sa.Engine) -> None:
-    """Let readers go on while somebody writes. The file remembers it."""
-    with engine.execution_options(**NO_TRANSACTION).connect() as connection:
-        connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+    """Let readers go on while somebody writes. The file remembers it.
+
+    Of all statements this one is told "database is locked" at once where another process makes
+    the same file, however long it is willing to wait.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            with engine.execution_options(**NO_TRANSACTION).connect() as connection:
+                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            return
+        except sa.exc.OperationalError as error:
+            if LOCKED not in str(error.orig) or time.monotonic() > deadline:
+                raise
+            time.sleep(_PAUSE)
 
 
 def _migrate(engine: sa.Engine) -> None:
