@@ -7,12 +7,15 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from importlib import import_module
 from pathlib import Path
 
-from monitor.store import Commit, SqlStore, StateConflict, open_store
+import pytest
+
+from monitor.store import Commit, SqlStore, StateConflict, StoreError, open_store
 from tests.integration.store.rows import SOURCE, delivery, move
 
 BATCHES = 150
@@ -65,17 +68,31 @@ def test_detector_outbox_and_operator_write_together(store: SqlStore, url: str) 
     assert len(store.actions(pending=True)) == 40
 
 
-def test_a_new_store_is_opened_while_another_process_makes_it(tmp_path: Path) -> None:
-    """SQLite waits for nobody while a file changes to write-ahead logging."""
+@pytest.fixture
+def in_the_making(tmp_path: Path) -> Iterator[str]:
+    """URL of a new store to which another process writes for half a second."""
     path = tmp_path / "store.db"
     making = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     making.execute("BEGIN IMMEDIATE")
     end = threading.Timer(0.5, making.execute, ["ROLLBACK"])
     end.start()
-    with closing(open_store(f"sqlite:///{path}")) as store:
-        assert store.totals() == {}
+    yield f"sqlite:///{path}"
     end.join()
     making.close()
+
+
+def test_a_new_store_is_opened_while_another_process_makes_it(in_the_making: str) -> None:
+    with closing(open_store(in_the_making)) as store:
+        assert store.totals() == {}
+
+
+def test_a_store_that_does_not_wait_for_its_maker_is_caught(
+    in_the_making: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite itself waits for nobody while a file changes to write-ahead logging."""
+    monkeypatch.setattr(import_module("monitor.store.upgrade"), "BUSY_SECONDS", -1)
+    with pytest.raises(StoreError, match="database is locked"):
+        open_store(in_the_making)
 
 
 def race(url: str, task: Callable[[SqlStore, threading.Barrier], None], threads: int = 4) -> None:
